@@ -13,6 +13,7 @@ mod sql;
 use sea_orm_migration::prelude::*;
 
 pub use command::Command;
+pub use sea_orm_migration::MigratorTrait;
 pub use sql::{Dialect, set_table_prefix, table_prefix};
 
 /// All migrations, in order.

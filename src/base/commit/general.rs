@@ -1,0 +1,157 @@
+//! The general path: work written with sea-orm, one savepoint each on SQLite, one transaction each on MySQL.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
+
+use futures_util::{FutureExt, future::LocalBoxFuture};
+use sea_orm::{DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, TransactionOptions, TransactionTrait};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::{Observe, RETRIES, back_off, thread::Turn};
+use crate::base::error::{Class, Error, Result};
+
+/// Most writes of one group.
+const GROUP: usize = 64;
+/// Transactions that run side by side on MySQL.
+const PLACES: u32 = 16;
+
+/// Work with its answer, its type forgotten.
+pub(super) trait Job: Send {
+    /// Does the work inside `tx`. Err: it has to be undone.
+    fn run<'a>(&'a mut self, tx: &'a DatabaseTransaction) -> LocalBoxFuture<'a, Result<()>>;
+    /// Answers the caller: the work's value when it was committed, else the error.
+    fn finish(self: Box<Self>, outcome: Result<()>);
+}
+
+pub(super) struct Work<T, W> {
+    work: W,
+    value: Option<T>,
+    answer: oneshot::Sender<Result<T>>,
+}
+
+impl<T, W> Work<T, W> {
+    pub(super) fn new(work: W, answer: oneshot::Sender<Result<T>>) -> Self {
+        Self { work, value: None, answer }
+    }
+}
+
+impl<T: Send, W: AsyncFn(&DatabaseTransaction) -> Result<T> + Send> Job for Work<T, W> {
+    fn run<'a>(&'a mut self, tx: &'a DatabaseTransaction) -> LocalBoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let work = AssertUnwindSafe((self.work)(tx)).catch_unwind();
+            let value = work.await.unwrap_or_else(|_| Err(Error::internal("a write panicked")))?;
+            self.value = Some(value);
+            Ok(())
+        })
+    }
+
+    fn finish(self: Box<Self>, outcome: Result<()>) {
+        let Self { value, answer, .. } = *self;
+        let outcome = outcome.and_then(|()| value.ok_or_else(|| Error::internal("a write left no value")));
+        let _ = answer.send(outcome); // a caller that went away wants no answer
+    }
+}
+
+/// Serves the queue until the writer closes and the queue is empty.
+pub(super) async fn serve(
+    mut waiting: mpsc::Receiver<Box<dyn Job>>,
+    orm: DatabaseConnection,
+    turn: Arc<Turn>,
+    closing: CancellationToken,
+    observe: Observe,
+) {
+    let places = Arc::new(Semaphore::new(PLACES as usize));
+    let mut group = Vec::with_capacity(GROUP);
+    loop {
+        tokio::select! {
+            biased;
+            count = waiting.recv_many(&mut group, GROUP) => if count == 0 { break },
+            () = closing.cancelled(), if !waiting.is_closed() => waiting.close(),
+        }
+        if group.is_empty() {
+            continue;
+        }
+        let jobs = std::mem::take(&mut group);
+        if turn.is_sqlite() {
+            let _turn = turn.take().await;
+            let (count, start) = (jobs.len(), Instant::now());
+            commit_group(&orm, jobs).await;
+            observe("general", count, start.elapsed());
+        } else {
+            for job in jobs {
+                let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
+                let orm = orm.clone();
+                tokio::task::spawn_local(async move {
+                    let start = Instant::now();
+                    commit_alone(&orm, job).await;
+                    observe("general", 1, start.elapsed());
+                    drop(place);
+                });
+            }
+        }
+    }
+    // On MySQL: wait until the last ones gave their places back.
+    let _ = places.acquire_many(PLACES).await;
+}
+
+/// One transaction for all, one savepoint for each. An outage undoes the whole group and is everybody's answer.
+async fn commit_group(orm: &DatabaseConnection, jobs: Vec<Box<dyn Job>>) {
+    let mut done: Vec<(Box<dyn Job>, Result<()>)> = Vec::with_capacity(jobs.len());
+    let mut jobs = jobs.into_iter();
+    let committed: Result<()> = async {
+        let immediate = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..Default::default()
+        };
+        let tx = orm.begin_with_options(immediate).await?;
+        for mut job in jobs.by_ref() {
+            let savepoint = tx.begin().await?;
+            let outcome = job.run(&savepoint).await;
+            match &outcome {
+                Ok(()) => savepoint.commit().await?,
+                Err(error) if error.kind().class == Class::Unavailable => {
+                    let error = error.again();
+                    done.push((job, outcome));
+                    return Err(error);
+                }
+                Err(_) => savepoint.rollback().await?,
+            }
+            done.push((job, outcome));
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+    .await;
+    for (job, own) in done.into_iter().chain(jobs.map(|job| (job, Ok(())))) {
+        let outcome = match (&committed, own) {
+            (Ok(()), own) | (Err(_), own @ Err(_)) => own,
+            (Err(error), Ok(())) => Err(error.again()),
+        };
+        job.finish(outcome);
+    }
+}
+
+/// One transaction, run again when it loses against another.
+async fn commit_alone(orm: &DatabaseConnection, mut job: Box<dyn Job>) {
+    let mut round = 0;
+    let outcome = loop {
+        let outcome = try_once(orm, job.as_mut()).await;
+        match outcome {
+            Err(error) if error.lost_race() && round < RETRIES => round += 1,
+            outcome => break outcome,
+        }
+        back_off(round).await;
+    };
+    job.finish(outcome);
+}
+
+async fn try_once(orm: &DatabaseConnection, job: &mut dyn Job) -> Result<()> {
+    let tx = orm.begin().await?;
+    match job.run(&tx).await {
+        Ok(()) => Ok(tx.commit().await?),
+        Err(error) => {
+            let _ = tx.rollback().await; // the error that led here says more than one of the rollback
+            Err(error)
+        }
+    }
+}

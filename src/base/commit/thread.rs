@@ -1,0 +1,102 @@
+//! The writer's thread: it owns the connections for writing and runs everything that writes.
+
+use std::sync::Arc;
+
+use futures_util::future::LocalBoxFuture;
+use tokio::{
+    runtime,
+    sync::{Mutex, MutexGuard, mpsc, oneshot},
+    task::LocalSet,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{Observe, Starter, general, general::Job};
+use crate::{
+    base::db::{self, StartError},
+    config::{self, DatabaseKind},
+};
+
+/// The right to write. On SQLite one connection for hand-written statements, whose lock is also the turn of the
+/// sea-orm connection: fair, first come, first served. On MySQL everybody's turn is always.
+pub(super) enum Turn {
+    Sqlite(Mutex<rusqlite::Connection>),
+    MySql(sqlx::MySqlPool),
+}
+
+impl Turn {
+    pub(super) fn is_sqlite(&self) -> bool {
+        matches!(self, Self::Sqlite(_))
+    }
+
+    /// Waits for the turn on SQLite; there is nothing to wait for on MySQL.
+    pub(super) async fn take(&self) -> Option<MutexGuard<'_, rusqlite::Connection>> {
+        match self {
+            Self::Sqlite(connection) => Some(connection.lock().await),
+            Self::MySql(_) => None,
+        }
+    }
+}
+
+/// The thread's body. Tells `ready` when connections are open or why not, and ends after everything was written.
+pub(super) fn run(
+    config: &config::Database,
+    jobs: mpsc::Receiver<Box<dyn Job>>,
+    mut to_start: mpsc::UnboundedReceiver<Starter>,
+    closing: CancellationToken,
+    ready: oneshot::Sender<Result<(), StartError>>,
+    observe: Observe,
+) {
+    let runtime = match runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let _ = ready.send(Err(format!("cannot start the writer's runtime: {error}")));
+            return;
+        }
+    };
+    let local = LocalSet::new();
+    local.block_on(&runtime, async move {
+        let (orm, turn) = match open(config).await {
+            Ok((orm, turn)) => (orm, Arc::new(turn)),
+            Err(error) => {
+                let _ = ready.send(Err(error));
+                return;
+            }
+        };
+        let _ = ready.send(Ok(()));
+        let running = TaskTracker::new();
+        running.spawn_local(general::serve(jobs, orm.clone(), Arc::clone(&turn), closing.clone(), observe));
+        loop {
+            tokio::select! {
+                biased;
+                starter = to_start.recv() => match starter {
+                    Some(start) => {
+                        let lane: LocalBoxFuture<'static, ()> = start(Arc::clone(&turn), closing.clone());
+                        running.spawn_local(lane);
+                    }
+                    None => break,
+                },
+                () = closing.cancelled() => break,
+            }
+        }
+        // Without `close` (the last Writer was dropped) the queues end by themselves.
+        running.close();
+        running.wait().await;
+        if let Some(connection) = turn.take().await {
+            let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        }
+        let _ = orm.close().await;
+    });
+}
+
+async fn open(config: &config::Database) -> Result<(sea_orm::DatabaseConnection, Turn), StartError> {
+    let orm = db::open_writers(config).await?;
+    let turn = match config.kind {
+        DatabaseKind::Sqlite => {
+            let connection = db::open_sqlite_writer(config)
+                .map_err(|error| format!("cannot open {}: {:?}", config.database, error.cause()))?;
+            Turn::Sqlite(Mutex::new(connection))
+        }
+        DatabaseKind::Mysql => Turn::MySql(orm.get_mysql_connection_pool().clone()),
+    };
+    Ok((orm, turn))
+}

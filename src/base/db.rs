@@ -1,0 +1,316 @@
+//! The database: connections for reading, the lock of the one server, migrations.
+//!
+//! On SQLite reads go through a small pool, or, on the hot paths, through a connection of the calling thread
+//! ([`Db::sqlite_read`]); writes go through [`super::commit`] only.
+
+use std::{
+    cell::RefCell,
+    fs::{File, TryLockError},
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use migration::{Migrator, MigratorTrait};
+use rusqlite::{Connection, OpenFlags};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, Statement};
+use sqlx::mysql::MySqlConnectOptions;
+
+use super::error::{Error, Result};
+use crate::config::{self, DatabaseKind, Synchronous};
+
+/// What can go wrong before the service runs: a sentence for whoever started it.
+pub type StartError = String;
+
+/// The database, for reading.
+#[derive(Clone, Debug)]
+pub struct Db {
+    orm: DatabaseConnection,
+    sqlite: Option<SqliteFile>,
+}
+
+#[derive(Clone, Debug)]
+struct SqliteFile {
+    path: PathBuf,
+    /// Tells the databases of one process apart (in tests there are many).
+    number: u64,
+}
+
+thread_local! {
+    static READERS: RefCell<Vec<(u64, Connection)>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Db {
+    /// Opens the readers. The schema must be there already.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn connect(config: &config::Database) -> Result<Self, StartError> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let (readers, _) = pool_sizes(config);
+        let orm = open(config, readers, true).await?;
+        let sqlite = (config.kind == DatabaseKind::Sqlite).then(|| SqliteFile {
+            path: PathBuf::from(&config.database),
+            number: NUMBER.fetch_add(1, Ordering::Relaxed),
+        });
+        Ok(Self { orm, sqlite })
+    }
+
+    /// For queries through sea-orm. Never write through it.
+    #[must_use]
+    pub fn orm(&self) -> &DatabaseConnection {
+        &self.orm
+    }
+
+    /// Whether this is SQLite; else it is MySQL or MariaDB.
+    #[must_use]
+    pub fn is_sqlite(&self) -> bool {
+        self.sqlite.is_some()
+    }
+
+    /// The file of a SQLite database.
+    #[must_use]
+    pub fn sqlite_path(&self) -> Option<&Path> {
+        self.sqlite.as_ref().map(|file| file.path.as_path())
+    }
+
+    /// Runs a short read (microseconds) on this thread's own connection to the SQLite file: no hop to another
+    /// thread, no pool. Statements should be prepared with `prepare_cached`.
+    ///
+    /// # Errors
+    /// What `read` answers; 503 when the file cannot be opened.
+    pub fn sqlite_read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        let Some(file) = &self.sqlite else { return Err(Error::internal("not a SQLite database")) };
+        READERS.with_borrow_mut(|readers| {
+            if !readers.iter().any(|(number, _)| *number == file.number) {
+                readers.push((file.number, open_reader(&file.path)?));
+            }
+            let reader = readers.iter().find(|(number, _)| *number == file.number);
+            let (_, connection) = reader.ok_or_else(|| Error::internal("the reader is gone"))?;
+            Ok(read(connection)?)
+        })
+    }
+
+    /// Closes the pool.
+    pub async fn close(&self) {
+        let _ = self.orm.clone().close().await;
+    }
+}
+
+fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.execute_batch("PRAGMA query_only = on; PRAGMA cache_size = -8000;")?;
+    Ok(connection)
+}
+
+/// The connection on which SQLite is written by hand-written statements.
+///
+/// # Errors
+/// When the file cannot be opened.
+pub(super) fn open_sqlite_writer(config: &config::Database) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(&config.database, flags)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.execute_batch(&format!(
+        "PRAGMA journal_mode = wal; PRAGMA synchronous = {}; PRAGMA foreign_keys = on; PRAGMA cache_size = -32000; \
+         PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = memory;",
+        pragma(config.synchronous)
+    ))?;
+    Ok(connection)
+}
+
+/// Connections for (readers, writers).
+fn pool_sizes(config: &config::Database) -> (u32, u32) {
+    match config.kind {
+        DatabaseKind::Sqlite => (4, 1),
+        DatabaseKind::Mysql => {
+            let writers = (config.max_open_conns / 4).clamp(1, 16);
+            (config.max_open_conns.saturating_sub(writers).max(1), writers)
+        }
+    }
+}
+
+/// The pool for writing through sea-orm: one connection on SQLite.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub(super) async fn open_writers(config: &config::Database) -> Result<DatabaseConnection, StartError> {
+    open(config, pool_sizes(config).1, false).await
+}
+
+async fn open(config: &config::Database, connections: u32, read_only: bool) -> Result<DatabaseConnection, StartError> {
+    let mut options = ConnectOptions::new(match config.kind {
+        DatabaseKind::Sqlite => "sqlite::memory:".to_owned(), // the real file is named in the options below
+        DatabaseKind::Mysql => "mysql://localhost".to_owned(),
+    });
+    options
+        .max_connections(connections)
+        .min_connections(1)
+        .acquire_timeout(Duration::from_secs(5))
+        .connect_timeout(Duration::from_secs(10))
+        .sqlx_logging(false)
+        .record_stmt_in_spans(false)
+        .test_before_acquire(false);
+    match config.kind {
+        DatabaseKind::Sqlite => {
+            let (path, synchronous) = (PathBuf::from(&config.database), config.synchronous);
+            options.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
+            options.map_sqlx_sqlite_opts(move |sqlite| {
+                sqlite
+                    .filename(&path)
+                    .in_memory(false)
+                    .shared_cache(false)
+                    .create_if_missing(true)
+                    .journal_mode(sqlx::sqlite::SqliteJournalMode::Wal)
+                    .synchronous(match synchronous {
+                        Synchronous::Normal => sqlx::sqlite::SqliteSynchronous::Normal,
+                        Synchronous::Full => sqlx::sqlite::SqliteSynchronous::Full,
+                        Synchronous::Extra => sqlx::sqlite::SqliteSynchronous::Extra,
+                    })
+                    .busy_timeout(Duration::from_secs(5))
+                    .foreign_keys(true)
+                    .pragma("query_only", if read_only { "on" } else { "off" })
+                    .pragma("cache_size", "-4000")
+            });
+        }
+        DatabaseKind::Mysql => {
+            options
+                .max_lifetime(Duration::from_secs(config.conn_max_lifetime.into()))
+                .test_before_acquire_if_idle_for(Duration::from_secs(10));
+            let config = config.clone();
+            options.map_sqlx_mysql_opts(move |_| mysql_options(&config));
+            // Without gaps locked, and never a decision on a snapshot older than the lock that guards it.
+            options.after_connect(|connection| {
+                Box::pin(async move {
+                    connection
+                        .execute_unprepared("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+                        .await
+                        .map(|_| ())
+                })
+            });
+        }
+    }
+    Database::connect(options).await.map_err(|error| cannot_connect(config, &error))
+}
+
+fn mysql_options(config: &config::Database) -> MySqlConnectOptions {
+    MySqlConnectOptions::new()
+        .host(&config.host)
+        .port(config.port)
+        .username(&config.user)
+        .password(config.password.expose())
+        .database(&config.database)
+        .charset("utf8mb4")
+        .collation("utf8mb4_bin")
+        .statement_cache_capacity(512)
+}
+
+fn cannot_connect(config: &config::Database, error: &DbErr) -> StartError {
+    match config.kind {
+        DatabaseKind::Sqlite => format!("cannot open the SQLite database {}: {error}", config.database),
+        DatabaseKind::Mysql => {
+            format!("cannot reach MySQL at {}:{} as {}: {error}", config.host, config.port, config.user)
+        }
+    }
+}
+
+/// One connection of its own for migrations: SQLite switches foreign keys off and on for one, which must not hit
+/// different connections of a pool, and MySQL's lock belongs to a connection.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn open_for_migration(config: &config::Database) -> Result<DatabaseConnection, StartError> {
+    if config.kind == DatabaseKind::Sqlite
+        && let Some(folder) = Path::new(&config.database).parent()
+    {
+        std::fs::create_dir_all(folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+    }
+    open(config, 1, false).await
+}
+
+/// Brings the schema up to date, one process at a time; refuses a database that is newer than this binary.
+///
+/// # Errors
+/// When another process holds the lock for a minute, a migration fails, or the schema is newer, or `up` is false
+/// and the schema is older.
+pub async fn migrate(config: &config::Database, up: bool) -> Result<(), StartError> {
+    let connection = open_for_migration(config).await?;
+    let result = migrate_alone(&connection, config, up).await;
+    let _ = connection.close().await;
+    result
+}
+
+async fn migrate_alone(db: &DatabaseConnection, config: &config::Database, up: bool) -> Result<(), StartError> {
+    let text = |error: DbErr| format!("the schema cannot be brought up to date: {error}");
+    // SQLite needs no lock of its own: the server holds the file's.
+    if config.kind == DatabaseKind::Mysql {
+        let name = format!("latchkey-migrate:{}:{}", config.database, config.table_prefix);
+        let lock = Statement::from_sql_and_values(
+            db.get_database_backend(),
+            "SELECT GET_LOCK(LEFT(?, 64), 60)",
+            [name.into()],
+        );
+        let row = db.query_one_raw(lock).await.map_err(text)?;
+        let got = row.and_then(|row| row.try_get_by_index::<Option<i64>>(0).ok().flatten());
+        if got != Some(1) {
+            return Err("another process has been migrating this database for a minute".to_owned());
+        }
+    }
+    let unknown = Migrator::unknown(db).await.map_err(text)?;
+    if !unknown.is_empty() {
+        return Err(format!(
+            "the database is newer than this binary: it has {}. Run a newer latchkey.",
+            unknown.join(", ")
+        ));
+    }
+    if up {
+        return Migrator::up(db, None).await.map_err(text);
+    }
+    match Migrator::get_pending_migrations(db).await.map_err(text)?.len() {
+        0 => Ok(()),
+        pending => {
+            Err(format!("{pending} migrations are pending and database.auto_migrate is off: run 'latchkey migrate up'"))
+        }
+    }
+}
+
+/// Held by the one server of a SQLite file; the operating system lets go of it when the process ends, however.
+#[derive(Debug)]
+pub struct ServerLock {
+    _file: File,
+}
+
+impl ServerLock {
+    /// Takes the lock, `<database>.lock` beside the file.
+    ///
+    /// # Errors
+    /// When another process has it.
+    pub fn take(config: &config::Database) -> Result<Option<Self>, StartError> {
+        if config.kind != DatabaseKind::Sqlite {
+            return Ok(None);
+        }
+        let path = format!("{}.lock", config.database);
+        if let Some(folder) = Path::new(&path).parent() {
+            std::fs::create_dir_all(folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+        }
+        let file = File::create(&path).map_err(|error| format!("cannot open {path}: {error}"))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => {
+                Err(format!("another latchkey is using {}: only one server may run on a SQLite file", config.database))
+            }
+            Err(TryLockError::Error(error)) => Err(format!("cannot lock {path}: {error}")),
+        }
+    }
+}
+
+fn pragma(synchronous: Synchronous) -> &'static str {
+    match synchronous {
+        Synchronous::Normal => "normal",
+        Synchronous::Full => "full",
+        Synchronous::Extra => "extra",
+    }
+}

@@ -1,0 +1,41 @@
+//! What every handler can reach.
+
+use std::{ops::Deref, sync::Arc};
+
+use super::{clock::Clock, commit::Writer, db::Db, secret::Sealer};
+use crate::config::Config;
+
+/// The service's shared things. Cheap to clone; holds only what `base` defines.
+#[derive(Clone, Debug)]
+pub struct State(Arc<Shared>);
+
+/// The fields of [`State`].
+#[derive(Debug)]
+pub struct Shared {
+    /// As loaded at start.
+    pub config: Config,
+    /// For reads.
+    pub db: Db,
+    /// For writes.
+    pub writer: Writer,
+    /// The time.
+    pub clock: Clock,
+    /// Seals what must not lie in the database in clear.
+    pub sealer: Sealer,
+}
+
+impl State {
+    /// Shares these things.
+    #[must_use]
+    pub fn new(shared: Shared) -> Self {
+        Self(Arc::new(shared))
+    }
+}
+
+impl Deref for State {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
