@@ -5,6 +5,8 @@ pub mod commit;
 pub mod db;
 pub mod error;
 pub mod input;
+pub mod json_text;
 pub mod page;
+pub mod rate;
 pub mod secret;
 pub mod state;
