@@ -10,3 +10,4 @@ pub mod page;
 pub mod rate;
 pub mod secret;
 pub mod state;
+pub mod wake;

@@ -2,7 +2,9 @@
 
 use std::{ops::Deref, sync::Arc};
 
-use super::{clock::Clock, commit::Writer, db::Db, secret::Sealer};
+use tokio_util::sync::CancellationToken;
+
+use super::{clock::Clock, commit::Writer, db::Db, secret::{Passwords, Sealer}, wake::Wakeups};
 use crate::config::Config;
 
 /// The service's shared things. Cheap to clone; holds only what `base` defines.
@@ -22,6 +24,12 @@ pub struct Shared {
     pub clock: Clock,
     /// Seals what must not lie in the database in clear.
     pub sealer: Sealer,
+    /// Hashes and checks passwords, two at a time.
+    pub passwords: Passwords,
+    /// Wakes open change streams.
+    pub wakeups: Wakeups,
+    /// Cancelled when the service begins to stop: whoever waits for something should end.
+    pub stopping: CancellationToken,
 }
 
 impl State {

@@ -124,12 +124,6 @@ fn check_site_key(req: &HttpRequest, expected: &Secret, body: &mut Bytes) -> Res
     }
 }
 
-/// Whether the request itself (not its body) presents an app token.
-#[must_use]
-pub fn claim_present(req: &HttpRequest) -> bool {
-    claim_outside_body(req).is_some()
-}
-
 fn claim_outside_body(req: &HttpRequest) -> Option<Claim> {
     let headers = req.headers();
     if let Some(bearer) = headers.get(header::AUTHORIZATION).and_then(|value| bearer(value.to_str().ok()?)) {

@@ -1,5 +1,8 @@
-//! Devices: a person's or classroom's installation, known by its uuid, and the credentials its owner presents.
+//! Devices: a person's or classroom's installation, known by its uuid, what it has granted to apps, and the
+//! credentials that are presented for it.
 //!
+//! - An install is the grant of one device to one app; its secret, the app token, is stored as a hash and looked up
+//!   anew by every call, so a revoked one fails on the next.
 //! - The site key, when one is configured, guards every call of the store ([`Call`]).
 //! - A device may have a password (Argon2id). Once set, every management call needs it; tries are counted before
 //!   they are looked at, five in 15 minutes for one device and address.
@@ -8,16 +11,22 @@
 
 mod api;
 mod device;
+mod directory;
 mod dto;
 mod extract;
+pub mod install;
+mod meter;
 mod password;
 
 use crate::base::error::{Class, Kind};
 
 pub use api::routes;
-pub use device::{Lookup, create_if_absent, find, lock, require};
-pub use dto::{DeviceView, check_text, check_uuid};
-pub use extract::{Call, Claim, claim_present};
+pub use device::{create_if_absent, find, lock, require};
+pub use directory::contains;
+pub use dto::{DeviceView, check_text, check_uuid, clean_name};
+pub use extract::{Call, Claim};
+pub use install::{AppToken, Grant};
+pub use meter::{Meter, Use};
 pub use password::{AddressRates, require_password};
 
 /// The site key is missing or wrong.
@@ -55,6 +64,31 @@ pub static DEVICE_NOT_FOUND: Kind =
 pub static DEVICE_EXISTS: Kind =
     Kind::new(Class::Conflict, "DEVICE_EXISTS", "The device exists already", "Another device has this uuid.");
 
+/// The call needs an app token.
+pub static TOKEN_MISSING: Kind = Kind::new(
+    Class::Unauthenticated,
+    "TOKEN_MISSING",
+    "An app token is required",
+    "Send the token that authorize gave: Authorization: Bearer, x-app-token, ?token= or a member token of the body.",
+);
+/// The app token is not good.
+pub static TOKEN_INVALID: Kind = Kind::new(
+    Class::Unauthenticated,
+    "TOKEN_INVALID",
+    "The app token is not valid",
+    "It was never given, or was revoked, or its device or app was deleted. Authorize again.",
+);
+/// The token may only read.
+pub static READ_ONLY: Kind =
+    Kind::new(Class::Forbidden, "READ_ONLY", "The token may only read", "Authorize again without readOnly.");
+/// There is no such install.
+pub static INSTALL_NOT_FOUND: Kind = Kind::new(
+    Class::NotFound,
+    "INSTALL_NOT_FOUND",
+    "There is no such install",
+    "No token or install id like this exists, or it belongs to another device.",
+);
+
 /// The problems of this room.
 pub static PROBLEMS: &[&Kind] = &[
     &SITE_KEY_INVALID,
@@ -63,4 +97,8 @@ pub static PROBLEMS: &[&Kind] = &[
     &DEVICE_PROOF_REQUIRED,
     &DEVICE_NOT_FOUND,
     &DEVICE_EXISTS,
+    &TOKEN_MISSING,
+    &TOKEN_INVALID,
+    &READ_ONLY,
+    &INSTALL_NOT_FOUND,
 ];
