@@ -1,4 +1,11 @@
-//! Latchkey.
+//! Latchkey: self-hosted credentials and small state for AI-backed apps.
+//!
+//! `ls src` tells what it does; each folder is a room. See docs/ARCHITECTURE.md.
 
-/// What the operator decides: every value, its default and its source.
+pub mod admin;
+pub mod apps;
+pub mod base;
 pub mod config;
+pub mod devices;
+pub mod kv;
+pub mod settings;

@@ -110,7 +110,8 @@ impl AppPatch {
     /// 422 listing the fields.
     pub fn check(&self) -> Result<()> {
         use validator::Validate;
-        let text = |patch: &Patch<String>, absent: &str| patch.value().map_or(absent.to_owned(), |v| v.trim().to_owned());
+        let text =
+            |patch: &Patch<String>, absent: &str| patch.value().map_or(absent.to_owned(), |v| v.trim().to_owned());
         let as_new = NewApp {
             name: text(&self.name, "-"),
             developer_name: text(&self.developer_name, "-"),
@@ -151,11 +152,7 @@ fn matching(search: Option<&str>) -> Select<app::Entity> {
 ///
 /// # Errors
 /// When the database is out.
-pub async fn window(
-    db: &impl ConnectionTrait,
-    search: Option<&str>,
-    window: Window,
-) -> Result<(Vec<app::Model>, u64)> {
+pub async fn window(db: &impl ConnectionTrait, search: Option<&str>, window: Window) -> Result<(Vec<app::Model>, u64)> {
     let apps = matching(search);
     let total = apps.clone().count(db).await?;
     let rows = apps
@@ -182,11 +179,7 @@ pub async fn list(db: &impl ConnectionTrait, page: &PageQuery, search: Option<&s
             .filter(app::Column::CreatedAt.lte(created))
             .filter(Condition::any().add(app::Column::CreatedAt.lt(created)).add(app::Column::Id.lt(id)));
     }
-    let rows = apps
-        .order_by_desc(app::Column::CreatedAt)
-        .order_by_desc(app::Column::Id)
-        .limit(limit + 1)
-        .all(db)
-        .await?;
+    let rows =
+        apps.order_by_desc(app::Column::CreatedAt).order_by_desc(app::Column::Id).limit(limit + 1).all(db).await?;
     Ok(Page::cut(rows, limit, Some(total), |row| (row.created_at.0, row.id))?.map(AdminApp::from))
 }

@@ -167,31 +167,39 @@ pub struct NewApp {
 
 /// Changes to an app (JSON merge patch): absent stays, null clears.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 #[schema(example = json!({"description": "Homework board for classrooms", "homepage_link": null}))]
 pub struct AppPatch {
     /// 1 to 191 characters; cannot be cleared.
+    #[serde(default)]
     #[schema(value_type = String, min_length = 1, max_length = 191)]
     pub name: Patch<String>,
     /// 1 to 191 characters; cannot be cleared.
+    #[serde(default)]
     #[schema(value_type = String, min_length = 1, max_length = 191)]
     pub developer_name: Patch<String>,
     /// Up to 2000 characters.
+    #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 2000)]
     pub description: Patch<String>,
     /// Up to 500 characters.
+    #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 500)]
     pub developer_link: Patch<String>,
     /// Up to 500 characters.
+    #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 500)]
     pub homepage_link: Patch<String>,
     /// Up to 191 characters.
+    #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 191)]
     pub icon_hash: Patch<String>,
     /// Up to 500 characters.
+    #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 500)]
     pub repository_url: Patch<String>,
     /// Any JSON.
+    #[serde(default)]
     #[schema(value_type = Option<Value>)]
     pub metadata: Patch<Value>,
 }

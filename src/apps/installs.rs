@@ -4,13 +4,9 @@ use std::net::IpAddr;
 
 use actix_web::HttpRequest;
 use entity::{app, app_install, device};
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use super::dto::{
-    DeviceName, Installation, InstallationList, OwnToken, TokenList, TokenView, Window,
-};
+use super::dto::{DeviceName, Installation, InstallationList, OwnToken, TokenList, TokenView, Window};
 use crate::{
     base::{error::Result, secret::masked, state::State},
     devices::{

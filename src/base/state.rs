@@ -1,10 +1,23 @@
 //! What every handler can reach.
 
-use std::{ops::Deref, sync::Arc};
+use std::{
+    future::{Ready, ready},
+    ops::Deref,
+    sync::Arc,
+};
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{clock::Clock, commit::Writer, db::Db, secret::{Passwords, Sealer}, wake::Wakeups};
+use super::{
+    clock::Clock,
+    commit::Writer,
+    db::Db,
+    error::{Error, Result},
+    secret::{Passwords, Sealer},
+    wake::Wakeups,
+};
 use crate::config::Config;
 
 /// The service's shared things. Cheap to clone; holds only what `base` defines.
@@ -45,5 +58,14 @@ impl Deref for State {
 
     fn deref(&self) -> &Shared {
         &self.0
+    }
+}
+
+impl FromRequest for State {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(req.app_data::<Self>().cloned().ok_or_else(|| Error::internal("the state is not registered")))
     }
 }

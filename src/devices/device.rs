@@ -6,7 +6,7 @@ use sea_orm::{
     PaginatorTrait, QueryFilter, QuerySelect, sea_query::OnConflict,
 };
 
-use super::{DEVICE_EXISTS, DEVICE_NOT_FOUND, DEVICE_PROOF_REQUIRED, Claim};
+use super::{Claim, DEVICE_EXISTS, DEVICE_NOT_FOUND, DEVICE_PROOF_REQUIRED};
 use crate::base::error::{CONFLICT, Result};
 
 /// The device of that uuid, if there is one.

@@ -1,9 +1,9 @@
 //! Devices as admins see them: searched, counted, paged.
 
-use entity::{ByteText, UtcMillis, app_install, device};
+use entity::{UtcMillis, app_install, device};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{ExprTrait, LikeExpr},
+    sea_query::LikeExpr,
 };
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -33,17 +33,15 @@ pub async fn list(db: &impl ConnectionTrait, page: &PageQuery, query: &DeviceQue
     if let Some(search) = query.search.as_deref().filter(|search| !search.is_empty()) {
         let pattern = contains(search);
         devices = devices.filter(
-            Condition::any()
-                .add(device::Column::Uuid.like(pattern.clone()))
-                .add(device::Column::Name.like(pattern)),
+            Condition::any().add(device::Column::Uuid.like(pattern.clone())).add(device::Column::Name.like(pattern)),
         );
     }
     let total = devices.clone().count(db).await?;
     if let Some((created, id)) = page.position::<(i64, i64)>()? {
         let created = UtcMillis(created);
-        devices = devices.filter(device::Column::CreatedAt.lte(created)).filter(
-            Condition::any().add(device::Column::CreatedAt.lt(created)).add(device::Column::Id.lt(id)),
-        );
+        devices = devices
+            .filter(device::Column::CreatedAt.lte(created))
+            .filter(Condition::any().add(device::Column::CreatedAt.lt(created)).add(device::Column::Id.lt(id)));
     }
     let rows = devices
         .order_by_desc(device::Column::CreatedAt)

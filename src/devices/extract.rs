@@ -72,9 +72,9 @@ impl Call {
             return Ok(None);
         }
         input::require_json(req)?;
-        input::parse_json(&self.body).map(Some).map_err(|error| {
-            if error.kind().class == Class::Invalid { error.as_malformed() } else { error }
-        })
+        input::parse_json(&self.body)
+            .map(Some)
+            .map_err(|error| if error.kind().class == Class::Invalid { error.as_malformed() } else { error })
     }
 
     /// The same for endpoints that need a body.

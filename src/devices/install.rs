@@ -2,8 +2,8 @@
 
 use entity::{UtcMillis, app, app_install, device};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter,
-    QuerySelect, SqlErr, sea_query::Expr,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel,
+    QueryFilter, QuerySelect, SqlErr, sea_query::Expr,
 };
 
 use super::{Call, Claim, INSTALL_NOT_FOUND, READ_ONLY, TOKEN_INVALID, TOKEN_MISSING};
@@ -143,11 +143,7 @@ pub struct NewInstall {
 ///
 /// # Errors
 /// `None` when the app or the device was deleted at the same moment.
-pub async fn grant(
-    tx: &impl ConnectionTrait,
-    new: &NewInstall,
-    now: UtcMillis,
-) -> Result<Option<app_install::Model>> {
+pub async fn grant(tx: &impl ConnectionTrait, new: &NewInstall, now: UtcMillis) -> Result<Option<app_install::Model>> {
     let row = app_install::ActiveModel {
         app_id: Set(new.app_id),
         device_id: Set(new.device_id),
@@ -216,7 +212,9 @@ pub async fn record_use(tx: &impl ConnectionTrait, uses: &[(i64, UtcMillis)]) ->
             .col_expr(app_install::Column::LastUsedAt, Expr::value(*at))
             .filter(app_install::Column::Id.eq(*install_id))
             .filter(
-                app_install::Column::LastUsedAt.is_null().or(app_install::Column::LastUsedAt.lt(*at)),
+                Condition::any()
+                    .add(app_install::Column::LastUsedAt.is_null())
+                    .add(app_install::Column::LastUsedAt.lt(*at)),
             )
             .exec(tx)
             .await?;

@@ -56,7 +56,8 @@ impl Meter {
     pub async fn flush(&self, state: &State) -> Result<()> {
         self.rates.sweep(state.clock.now());
         for shard in &self.used {
-            let uses: Vec<_> = std::mem::take(&mut *shard.lock().unwrap_or_else(PoisonError::into_inner)).into_iter().collect();
+            let uses: Vec<_> =
+                std::mem::take(&mut *shard.lock().unwrap_or_else(PoisonError::into_inner)).into_iter().collect();
             if uses.is_empty() {
                 continue;
             }

@@ -6,12 +6,16 @@ use entity::device;
 
 use super::{DEVICE_PASSWORD_INVALID, DEVICE_PASSWORD_REQUIRED};
 use crate::base::{
-    attempts::{self, Attempt},
-    error::Result,
+    attempts::{self, Attempt, Limit},
+    error::{Result, TOO_MANY_REQUESTS},
     rate::{Quota, Rates},
     secret::Secret,
     state::State,
 };
+
+/// Five wrong passwords in 15 minutes lock an address out of a device for 15 minutes.
+const FIVE_IN_15_MINUTES: Limit =
+    Limit { most: 5, window_ms: 15 * 60_000, lock_ms: 15 * 60_000, refusal: &TOO_MANY_REQUESTS };
 
 /// Calls of each address that may cost an Argon2id run: `kv.rate_address` a minute.
 #[derive(Debug, Default)]
@@ -40,12 +44,7 @@ impl AddressRates {
 ///
 /// # Errors
 /// 401 when the password is missing or wrong, 429 after five wrong ones in 15 minutes.
-pub async fn require_password(
-    state: &State,
-    device: &device::Model,
-    given: Option<&Secret>,
-    ip: IpAddr,
-) -> Result<()> {
+pub async fn require_password(state: &State, device: &device::Model, given: Option<&Secret>, ip: IpAddr) -> Result<()> {
     if device.password_hash.is_none() {
         return Ok(());
     }
@@ -64,9 +63,9 @@ pub async fn require_password(
 /// 429 after five wrong ones in 15 minutes.
 pub async fn is_password(state: &State, device: &device::Model, given: &Secret, ip: IpAddr) -> Result<bool> {
     let Some(hash) = &device.password_hash else { return Ok(true) };
-    let attempt = Attempt::new("device-password", device.uuid.as_str(), ip);
+    let attempt = Attempt::from_address("device-password", device.uuid.as_str(), ip);
     let (tried, now) = (attempt.clone(), state.clock.now());
-    state.writer.write(async move |tx| attempts::reserve(tx, &tried, attempts::FIVE_IN_15_MINUTES, now).await).await?;
+    state.writer.write(async move |tx| attempts::reserve(tx, &tried, FIVE_IN_15_MINUTES, now).await).await?;
     if !state.passwords.verify(given.expose(), Some(hash)).await? {
         return Ok(false);
     }

@@ -17,11 +17,7 @@ const MOST: u64 = 1000;
 ///
 /// # Errors
 /// 401 when the token was revoked, 410 when changes after `since` are no longer kept, or `since` has not happened.
-pub async fn since(
-    db: &impl ConnectionTrait,
-    grant: &Grant,
-    since: Option<i64>,
-) -> Result<(Vec<ChangeView>, i64)> {
+pub async fn since(db: &impl ConnectionTrait, grant: &Grant, since: Option<i64>) -> Result<(Vec<ChangeView>, i64)> {
     let device = device::Entity::find_by_id(grant.device_id).one(db).await?.ok_or_else(install::invalid_token)?;
     if install::existing(db, &[grant.install_id]).await?.is_empty() {
         return Err(install::invalid_token());

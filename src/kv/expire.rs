@@ -35,7 +35,9 @@ pub async fn purge(state: &State, store: &Store) -> Result<u64> {
             let op = Op { device_id, ip: String::new(), changes, is_batch: true };
             let done = store.write(op).await;
             match done {
-                Ok(done) => removed += u64::try_from(done.applied.iter().filter(|one| one.changed).count()).unwrap_or(0),
+                Ok(done) => {
+                    removed += u64::try_from(done.applied.iter().filter(|one| one.changed).count()).unwrap_or(0)
+                }
                 // The device was deleted meanwhile, and its keys with it.
                 Err(error) if error.kind() == &crate::devices::TOKEN_INVALID => {}
                 Err(error) => return Err(error),

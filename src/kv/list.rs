@@ -135,12 +135,7 @@ impl Listing {
         })
     }
 
-    async fn page(
-        &self,
-        db: &impl ConnectionTrait,
-        device_id: i64,
-        now: UtcMillis,
-    ) -> Result<(Vec<KeyView>, bool)> {
+    async fn page(&self, db: &impl ConnectionTrait, device_id: i64, now: UtcMillis) -> Result<(Vec<KeyView>, bool)> {
         let order = if self.descending { Order::Desc } else { Order::Asc };
         let mut rows = self.after(self.matching(device_id, now));
         if self.sort_by != SortBy::Key {
@@ -241,9 +236,9 @@ fn view(device_id: i64, row: Listed) -> KeyView {
 }
 
 fn live(device_id: i64, now: UtcMillis) -> Select<kv_store::Entity> {
-    kv_store::Entity::find().filter(kv_store::Column::DeviceId.eq(device_id)).filter(
-        Condition::any().add(kv_store::Column::ExpiresAt.is_null()).add(kv_store::Column::ExpiresAt.gt(now)),
-    )
+    kv_store::Entity::find()
+        .filter(kv_store::Column::DeviceId.eq(device_id))
+        .filter(Condition::any().add(kv_store::Column::ExpiresAt.is_null()).add(kv_store::Column::ExpiresAt.gt(now)))
 }
 
 /// What is known of one key.
@@ -270,8 +265,6 @@ pub fn number(name: &str, text: Option<&str>, default: u64, range: std::ops::Ran
     match text.map(str::parse::<u64>) {
         None => Ok(default),
         Some(Ok(number)) if range.contains(&number) => Ok(number),
-        Some(_) => {
-            Err(Error::malformed(format!("'{name}' must be a number of {} to {}.", range.start(), range.end())))
-        }
+        Some(_) => Err(Error::malformed(format!("'{name}' must be a number of {} to {}.", range.start(), range.end()))),
     }
 }

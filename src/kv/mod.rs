@@ -36,12 +36,8 @@ pub static KEY_NOT_FOUND: Kind = Kind::new(
     "The device's store does not hold this key, or it has expired.",
 );
 /// The key is reserved.
-pub static KEY_RESERVED: Kind = Kind::new(
-    Class::Malformed,
-    "KEY_RESERVED",
-    "The key is reserved",
-    "Keys that begin with _ belong to Latchkey.",
-);
+pub static KEY_RESERVED: Kind =
+    Kind::new(Class::Malformed, "KEY_RESERVED", "The key is reserved", "Keys that begin with _ belong to Latchkey.");
 /// The request has no value.
 pub static VALUE_MISSING: Kind =
     Kind::new(Class::Malformed, "VALUE_MISSING", "A value is required", "Send the value as a JSON body; null is one.");

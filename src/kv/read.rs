@@ -8,10 +8,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 use super::{KEY_NOT_FOUND, key::Key, store::Store};
 use crate::{
     base::{error::Result, state::State},
-    devices::{
-        Claim, Grant,
-        install::invalid_token,
-    },
+    devices::{Claim, Grant, install::invalid_token},
 };
 
 /// A value with what its headers need.
@@ -95,12 +92,7 @@ fn mysql_parts(row: &sqlx::mysql::MySqlRow) -> sqlx::Result<Parts> {
 ///
 /// # Errors
 /// 404 when the key is absent.
-pub async fn row(
-    db: &impl ConnectionTrait,
-    device_id: i64,
-    key: &Key,
-    now: UtcMillis,
-) -> Result<kv_store::Model> {
+pub async fn row(db: &impl ConnectionTrait, device_id: i64, key: &Key, now: UtcMillis) -> Result<kv_store::Model> {
     let row = kv_store::Entity::find_by_id((device_id, key.as_str().into())).one(db).await?;
     row.filter(|row| row.expires_at.is_none_or(|at| at > now))
         .ok_or_else(|| KEY_NOT_FOUND.error("There is no such key."))

@@ -57,8 +57,8 @@ impl Value {
     /// # Errors
     /// Why it is no value.
     pub fn new(body: &[u8], most: usize) -> Result<Self, BadValue> {
-        let text = std::str::from_utf8(body)
-            .map_err(|_| BadValue::Refused(Refused::Syntax("it is not UTF-8".to_owned())))?;
+        let text =
+            std::str::from_utf8(body).map_err(|_| BadValue::Refused(Refused::Syntax("it is not UTF-8".to_owned())))?;
         // Blanks as JSON knows them (RFC 8259 §2), no others.
         let text = text.trim_matches([' ', '\t', '\n', '\r']);
         if text.is_empty() {

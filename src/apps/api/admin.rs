@@ -67,8 +67,8 @@ async fn create(
 ) -> Result<HttpResponse> {
     let body = read_body(&req, payload.into_inner(), BODY_LIMIT).await?;
     let Json(new) = Json::<NewApp>::parse(&req, &body)?;
-    let (now, actor) = (state.clock.now(), admin.actor);
-    let caller = actor.name.clone();
+    let (now, actor) = (state.clock.now(), admin.into_actor());
+    let caller = actor.caller();
     idempotency::once(&state, &caller, &req, &body, async move |tx| {
         let app = registry::create(tx, new.clone(), now).await?;
         let changes = serde_json::json!({ "name": app.name });
@@ -110,7 +110,7 @@ async fn update(
     let patch: AppPatch = parse_json(&body)?;
     patch.check()?;
     let changes: serde_json::Value = parse_json(&body)?;
-    let (now, actor) = (state.clock.now(), admin.actor);
+    let (now, actor) = (state.clock.now(), admin.into_actor());
     let app = state
         .writer
         .write(async move |tx| {
@@ -132,7 +132,7 @@ async fn update(
     security(("ApiSecret" = []), ("AdminJwt" = [])))]
 #[delete("/public-api/apps/{id}")]
 async fn delete(state: State, admin: Allowed<scope::AppsWrite>, req: HttpRequest) -> Result<HttpResponse> {
-    let (id, now, actor) = (path_id(&req, "id")?, state.clock.now(), admin.actor);
+    let (id, now, actor) = (path_id(&req, "id")?, state.clock.now(), admin.into_actor());
     state
         .writer
         .write(async move |tx| {

@@ -72,7 +72,7 @@ async fn authorize(
     rates: web::Data<AddressRates>,
     settings: web::Data<Settings>,
 ) -> Result<HttpResponse> {
-    let quota = rates.count(&state, call.ip, settings.get().rate_address)?;
+    let quota = rates.count(&state, call.ip, settings.get().kv_rate_address)?;
     let outcome = async {
         let app_id = path_id(&req, "id")?;
         let request: Authorize = call.json(&req)?;

@@ -1,6 +1,6 @@
 //! Handlers about installs and their tokens.
 
-use actix_web::{HttpRequest, HttpResponse, delete, get, put, web};
+use actix_web::{HttpRequest, HttpResponse, delete, get, http::header, put, web};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
         installs,
     },
     base::{
-        error::{Error, Problem, Result},
+        error::{Error, Problem, Result, UNAUTHENTICATED},
         input::{Query, path_id, path_segment},
         state::State,
     },
@@ -54,7 +54,10 @@ async fn installations(
             Some(device)
         }
         None if is_admin => None,
-        None => return Err(admin::required("Only an admin, or a device's owner (x-device-uuid), may list installs.")),
+        None => {
+            let who = "Only an admin, or a device's owner (x-device-uuid), may list installs.";
+            return Err(UNAUTHENTICATED.error(who).header(header::WWW_AUTHENTICATE, "Bearer"));
+        }
     };
     registry::require(state.db.orm(), app_id).await?;
     Ok(web::Json(installs::of_app(state.db.orm(), app_id, device.as_ref(), window).await?))

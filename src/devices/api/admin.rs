@@ -72,7 +72,7 @@ async fn update(
     body: Json<DevicePatch>,
     req: HttpRequest,
 ) -> Result<web::Json<AdminDevice>> {
-    let (uuid, now, actor) = (uuid_of(&req)?, state.clock.now(), admin.actor);
+    let (uuid, now, actor) = (uuid_of(&req)?, state.clock.now(), admin.into_actor());
     let change = body.0.name.into_change();
     let name = change.map(|name| clean_name("The name", name.as_deref())).transpose()?;
     let device = state
@@ -97,7 +97,7 @@ async fn update(
     security(("ApiSecret" = []), ("AdminJwt" = [])))]
 #[delete("/public-api/devices/{uuid}")]
 async fn delete(state: State, admin: Allowed<scope::AppsWrite>, req: HttpRequest) -> Result<HttpResponse> {
-    let (uuid, now, actor) = (uuid_of(&req)?, state.clock.now(), admin.actor);
+    let (uuid, now, actor) = (uuid_of(&req)?, state.clock.now(), admin.into_actor());
     let device_id = state
         .writer
         .write(async move |tx| {
@@ -127,7 +127,7 @@ async fn set_password(
 ) -> Result<web::Json<AdminDevice>> {
     check_password(&body.0.password)?;
     let hash = state.passwords.hash(body.0.password.expose()).await?;
-    let (uuid, now, actor, hint) = (uuid_of(&req)?, state.clock.now(), admin.actor, body.0.password_hint);
+    let (uuid, now, actor, hint) = (uuid_of(&req)?, state.clock.now(), admin.into_actor(), body.0.password_hint);
     let device = state
         .writer
         .write(async move |tx| {
@@ -147,7 +147,7 @@ async fn set_password(
     security(("ApiSecret" = []), ("AdminJwt" = [])))]
 #[delete("/public-api/devices/{uuid}/password")]
 async fn delete_password(state: State, admin: Allowed<scope::AppsWrite>, req: HttpRequest) -> Result<HttpResponse> {
-    let (uuid, now, actor) = (uuid_of(&req)?, state.clock.now(), admin.actor);
+    let (uuid, now, actor) = (uuid_of(&req)?, state.clock.now(), admin.into_actor());
     state
         .writer
         .write(async move |tx| {

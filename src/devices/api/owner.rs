@@ -2,6 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, delete, get, http::header, post, put, web};
 use entity::device::Model;
+use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     admin::{self, Scope},
@@ -15,7 +16,8 @@ use crate::{
     devices::{
         device,
         dto::{
-            DeviceView, NewDevice, NewPassword, PresentPassword, Rename, Verdict, check_password, check_uuid, clean_name,
+            DeviceView, NewDevice, NewPassword, PresentPassword, Rename, Verdict, check_password, check_uuid,
+            clean_name,
         },
         extract::Call,
         install,
@@ -23,6 +25,16 @@ use crate::{
     },
     settings::Settings,
 };
+
+pub(super) fn routes(cfg: &mut ServiceConfig) {
+    cfg.service(create)
+        .service(get)
+        .service(rename)
+        .service(set_password)
+        .service(delete_password)
+        .service(verify_password)
+        .service(delete);
+}
 
 /// The device a path names, and proof that the caller may manage it: its password if it has one, or an admin.
 async fn managed(state: &State, req: &HttpRequest, call: &Call, given: Option<&Secret>) -> Result<(Model, bool)> {
@@ -56,18 +68,19 @@ async fn create(
     rates: web::Data<AddressRates>,
     settings: web::Data<Settings>,
 ) -> Result<HttpResponse> {
-    let quota = rates.count(&state, call.ip, settings.get().rate_address)?;
+    let quota = rates.count(&state, call.ip, settings.get().kv_rate_address)?;
     let new: NewDevice = call.json(&req)?;
     check_uuid(&new.uuid)?;
     let name = clean_name("The name", new.name.as_deref())?;
     let now = state.clock.now();
-    let outcome =
-        state.writer.write(async move |tx| device::create(tx, &new.uuid, name.clone(), now).await).await.map(|device| {
+    let outcome = state.writer.write(async move |tx| device::create(tx, &new.uuid, name.clone(), now).await).await.map(
+        |device| {
             let path = percent_encoding::utf8_percent_encode(device.uuid.as_str(), percent_encoding::NON_ALPHANUMERIC);
             HttpResponse::Created()
                 .insert_header((header::LOCATION, format!("/devices/{path}")))
                 .json(DeviceView::from(device.clone()))
-        });
+        },
+    );
     Quota::tell(quota, outcome)
 }
 
@@ -130,7 +143,7 @@ async fn set_password(
     rates: web::Data<AddressRates>,
     settings: web::Data<Settings>,
 ) -> Result<HttpResponse> {
-    let quota = rates.count(&state, call.ip, settings.get().rate_address)?;
+    let quota = rates.count(&state, call.ip, settings.get().kv_rate_address)?;
     let new: NewPassword = call.json(&req)?;
     check_password(&new.new_password)?;
     let hint = clean_name("The hint", new.password_hint.as_deref())?;
@@ -196,7 +209,7 @@ async fn verify_password(
     rates: web::Data<AddressRates>,
     settings: web::Data<Settings>,
 ) -> Result<HttpResponse> {
-    let quota = rates.count(&state, call.ip, settings.get().rate_address)?;
+    let quota = rates.count(&state, call.ip, settings.get().kv_rate_address)?;
     let outcome = async {
         let present: PresentPassword = call.optional_json(&req)?.unwrap_or_default();
         let device = named(&state, &req).await?;

@@ -49,7 +49,10 @@ async fn write(
     let op = Op { device_id: device.id, ip: actor.ip.to_string(), changes: vec![change], is_batch: false };
     let done = store.write(op).await?;
     let (changes, now, uuid) = (json!({ "key": key.as_str(), "revision": done.revision }), done.at, device.uuid.0);
-    state.writer.write(async move |tx| audit::record(tx, &actor, what, "device", &uuid, changes.clone(), now).await).await?;
+    state
+        .writer
+        .write(async move |tx| audit::record(tx, &actor, what, "device", &uuid, changes.clone(), now).await)
+        .await?;
     Ok((device.id, key, done))
 }
 
@@ -57,7 +60,7 @@ async fn write(
 #[utoipa::path(operation_id = "adminGetValue", tag = "admin: devices",
     params(("uuid" = String, Path, description = "The device's uuid, percent-encoded", example = "0f8b6c2e-classroom-3"),
         ("key" = String, Path, description = "The key, percent-encoded", example = "homework-2026-11-21")),
-    responses((status = 200, description = "The value: any JSON", body = serde_json::Value, example = json!({"math": "p. 12"}), headers(("ETag" = String, description = "Revision of the key, quoted"))),
+    responses((status = 200, description = "The value: any JSON", body = serde_json::Value, headers(("ETag" = String, description = "Revision of the key, quoted")), example = json!({"math": "p. 12"})),
         (status = 404, description = "`DEVICE_NOT_FOUND` or `KEY_NOT_FOUND`", body = Problem, content_type = "application/problem+json")),
     security(("ApiSecret" = []), ("AdminJwt" = [])))]
 #[get("/public-api/devices/{uuid}/kv/{key}")]
@@ -96,7 +99,7 @@ async fn put(
         require_json(&req)?;
     }
     let action = Action::Set { value: Value::new(&body, most)?, ttl: ttl(query.0.ttl.as_deref())? };
-    let (device_id, key, done) = write(&state, &store, admin.actor, &req, action, "set_key").await?;
+    let (device_id, key, done) = write(&state, &store, admin.into_actor(), &req, action, "set_key").await?;
     let created = done.applied.first().is_some_and(|one| one.changed);
     let written =
         Written { device_id, key: key.as_str().to_owned(), created, updated_at: done.at, revision: done.revision };
@@ -119,6 +122,6 @@ async fn delete(
     admin: Allowed<scope::AppsWrite>,
     req: HttpRequest,
 ) -> Result<HttpResponse> {
-    write(&state, &store, admin.actor, &req, Action::DeleteExisting, "delete_key").await?;
+    write(&state, &store, admin.into_actor(), &req, Action::DeleteExisting, "delete_key").await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -13,7 +13,9 @@ use crate::{
     devices::{Call, Grant, Meter, Use},
     kv::{
         Store, batch,
-        dto::{BatchBody, BatchDone, BatchResult, Import, ImportBody, ImportData, ImportSummary, Imported, ImportedNew},
+        dto::{
+            BatchBody, BatchDone, BatchResult, Import, ImportBody, ImportData, ImportSummary, Imported, ImportedNew,
+        },
         plan::{Action, Applied, Change, Op},
     },
     settings::Settings,
@@ -108,7 +110,8 @@ async fn run(
         grant.require_write()?;
         let changes = batch::parse(body(&call, &req)?, state.config.kv.max_value_bytes)?;
         let op = op(grant, &call, changes);
-        let names: Vec<_> = op.changes.iter().map(|change| (change.key.as_str().to_owned(), name(&change.action))).collect();
+        let names: Vec<_> =
+            op.changes.iter().map(|change| (change.key.as_str().to_owned(), name(&change.action))).collect();
         let done = store.write(op).await?;
         let results = names.into_iter().zip(&done.applied).enumerate();
         let results = results.map(|(index, ((key, op), one))| result(index, key, op, *one)).collect();

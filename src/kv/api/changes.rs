@@ -79,9 +79,9 @@ const REVISIONS: std::ops::RangeInclusive<u64> = 0..=i64::MAX.unsigned_abs();
 
 fn is_event_stream(req: &HttpRequest) -> bool {
     let accepts = req.headers().get_all(header::ACCEPT).filter_map(|value| value.to_str().ok());
-    accepts.flat_map(|line| line.split(',')).any(|kind| {
-        kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"))
-    })
+    accepts
+        .flat_map(|line| line.split(','))
+        .any(|kind| kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream")))
 }
 
 fn last_event_id(req: &HttpRequest) -> Option<u64> {

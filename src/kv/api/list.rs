@@ -78,8 +78,8 @@ async fn info(
 ) -> Result<HttpResponse> {
     let gate = Gate { state: &state, meter: &meter, settings: &settings };
     let work = async |_: Grant| {
-        let token = install::authenticate(&state, &call).await?;
-        Ok(HttpResponse::Ok().json(OwnDevice { device: token.device.into() }))
+        let own = install::authenticate(&state, &call).await?;
+        Ok(HttpResponse::Ok().json(OwnDevice { device: own.device.into() }))
     };
     gate.pass(&store, &call, Use::Read, work).await
 }
@@ -100,8 +100,8 @@ async fn token(
 ) -> Result<HttpResponse> {
     let gate = Gate { state: &state, meter: &meter, settings: &settings };
     let work = async |_: Grant| {
-        let token = install::authenticate(&state, &call).await?;
-        Ok(HttpResponse::Ok().json(OwnToken::from(token)))
+        let own = install::authenticate(&state, &call).await?;
+        Ok(HttpResponse::Ok().json(OwnToken::from(own)))
     };
     gate.pass(&store, &call, Use::Read, work).await
 }

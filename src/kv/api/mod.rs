@@ -41,10 +41,10 @@ impl Gate<'_> {
     fn count(self, grant: &Grant, kind: Use) -> Result<Option<Quota>> {
         let rates = self.settings.get();
         let limit = match kind {
-            Use::Read => rates.rate_read,
-            Use::Write => rates.rate_write,
-            Use::Delete => rates.rate_delete,
-            Use::Batch => rates.rate_batch,
+            Use::Read => rates.kv_rate_read,
+            Use::Write => rates.kv_rate_write,
+            Use::Delete => rates.kv_rate_delete,
+            Use::Batch => rates.kv_rate_batch,
         };
         self.meter.count(grant.install_id, kind, limit, self.state.clock.now())
     }

@@ -37,8 +37,7 @@ pub(super) fn routes(cfg: &mut ServiceConfig) {
 #[utoipa::path(operation_id = "getValue", tag = "kv",
     params(("key" = String, Path, description = "The key, percent-encoded", example = "homework-2026-11-21"),
         ("If-None-Match" = Option<String>, Header, description = "ETag of a value the client has", example = "\"41\"", nullable = false)),
-    responses((status = 200, description = "The value: any JSON", body = serde_json::Value, example = json!({"math": "p. 12"}),
-            headers(("ETag" = String, description = "Revision of the key, quoted"), ("Last-Modified" = String, description = "When it was last written"), ("RateLimit" = String, description = "Calls left"))),
+    responses((status = 200, description = "The value: any JSON", body = serde_json::Value, headers(("ETag" = String, description = "Revision of the key, quoted"), ("Last-Modified" = String, description = "When it was last written"), ("RateLimit" = String, description = "Calls left")), example = json!({"math": "p. 12"})),
         (status = 304, description = "The client has this value already"),
         (status = 404, description = "`KEY_NOT_FOUND`", body = Problem, content_type = "application/problem+json")),
     security(("AppToken" = [])))]
@@ -151,7 +150,8 @@ async fn set(
         let value = Value::new(&call.body, state.config.kv.max_value_bytes)?;
         let action = Action::Set { value, ttl: ttl(query.ttl.as_deref())? };
         let done = store.write(one(grant.device_id, call, key.clone(), action, req)).await?;
-        let (revision, created) = done.applied.first().map_or((done.revision, false), |one| (one.revision, one.changed));
+        let (revision, created) =
+            done.applied.first().map_or((done.revision, false), |one| (one.revision, one.changed));
         let written = Written {
             device_id: grant.device_id,
             key: key.as_str().to_owned(),

@@ -134,19 +134,52 @@ impl Statements {
         let (creator, updater) = (row.creator_ip.as_str(), slot.updater_ip.as_str());
         match &slot.stored {
             None => db.prepare_cached(&self.insert)?.execute(params![
-                device, key, value, row.size, row.revision, expires, creator, updater, row.created_at.0, now.0
+                device,
+                key,
+                value,
+                row.size,
+                row.revision,
+                expires,
+                creator,
+                updater,
+                row.created_at.0,
+                now.0
             ])?,
             Some(old) if old.created_at == row.created_at && old.creator_ip == row.creator_ip => {
                 if old.size == row.size {
-                    db.prepare_cached(&self.update)?
-                        .execute(params![device, key, value, row.revision, expires, updater, now.0])?
+                    db.prepare_cached(&self.update)?.execute(params![
+                        device,
+                        key,
+                        value,
+                        row.revision,
+                        expires,
+                        updater,
+                        now.0
+                    ])?
                 } else {
-                    db.prepare_cached(&self.resize)?
-                        .execute(params![device, key, value, row.revision, expires, updater, now.0, row.size])?
+                    db.prepare_cached(&self.resize)?.execute(params![
+                        device,
+                        key,
+                        value,
+                        row.revision,
+                        expires,
+                        updater,
+                        now.0,
+                        row.size
+                    ])?
                 }
             }
             Some(_) => db.prepare_cached(&self.replace)?.execute(params![
-                device, key, value, row.size, row.revision, expires, creator, updater, row.created_at.0, now.0
+                device,
+                key,
+                value,
+                row.size,
+                row.revision,
+                expires,
+                creator,
+                updater,
+                row.created_at.0,
+                now.0
             ])?,
         };
         Ok(())
