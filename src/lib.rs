@@ -1,6 +1,4 @@
-//! Latchkey: self-hosted credentials and small state for AI-backed apps.
-//!
-//! `ls src` tells what it does; each folder is a room. See docs/ARCHITECTURE.md.
+//! Latchkey.
 
-pub mod base;
+/// What the operator decides: every value, its default and its source.
 pub mod config;

@@ -12,14 +12,14 @@ pub enum Origin {
     Secrets {
         /// The file's path, as reported to the operator.
         file: PathBuf,
-        /// Line of the key, from 1.
+        /// Line of the key, from 1; 0 is the file as a whole.
         line: usize,
     },
     /// The configuration file.
     File {
         /// The file's path, as reported to the operator.
         file: PathBuf,
-        /// Line of the key, from 1.
+        /// Line of the key, from 1; 0 is the file as a whole.
         line: usize,
     },
     /// An environment variable.
@@ -35,6 +35,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
+            Self::Secrets { file, line: 0 } | Self::File { file, line: 0 } => write!(f, "{}", file.display()),
             Self::Secrets { file, line } | Self::File { file, line } => write!(f, "{}:{line}", file.display()),
             Self::Env { name } => write!(f, "env {name}"),
             Self::CommandLine => f.write_str("command line"),

@@ -174,6 +174,14 @@ fn not_empty(text: &str) -> Result<&str, String> {
     if text.is_empty() { Err("must not be empty".into()) } else { Ok(text) }
 }
 
+/// The text of a scalar, in quotes or not, for kinds that a number can never pass for; of anything else an empty one.
+fn any_scalar(node: &Node) -> &str {
+    match &node.data {
+        Data::Scalar { text, .. } => text,
+        _ => "",
+    }
+}
+
 /// What stands there without quotes; a number or `true` in quotes is a text.
 fn bare(node: &Node) -> Option<&str> {
     match &node.data {
@@ -218,12 +226,12 @@ fn choice(node: &Node, words: &[&str]) -> Result<Value, String> {
 }
 
 fn parsed<T: FromStr<Err = &'static str>>(node: &Node) -> Result<Value, String> {
-    let text = text(node)?;
+    let text = any_scalar(node);
     text.parse::<T>().map(|_| text.into()).map_err(|message| format!("{message}{}", instead(node)))
 }
 
 fn timezone(node: &Node) -> Result<Value, String> {
-    let name = text(node)?;
+    let name = any_scalar(node);
     let known = name.parse::<chrono_tz::Tz>();
     known.map(|_| name.into()).map_err(|_| format!("must be an IANA time zone such as Asia/Shanghai{}", instead(node)))
 }
@@ -231,6 +239,7 @@ fn timezone(node: &Node) -> Result<Value, String> {
 /// What was there instead; the callers are kinds that hold no secret.
 fn instead(node: &Node) -> String {
     match &node.data {
+        Data::Scalar { .. } if node.is_null() => ", not null".into(),
         Data::Scalar { text, .. } => format!(", not {text:?}"),
         Data::List(_) => ", not a list".into(),
         Data::Map(_) => ", not a section".into(),

@@ -1,10 +1,10 @@
 //! What the operator decides: every value with its type, its default and where it came from.
 //!
-//! - Command line over environment over file over `secrets.yml` over defaults ([`load`]).
-//! - One table of keys ([`Key`]), a section per file, drives reading, showing and the example; a value that is not in it
+//! - Command line over environment over file over `secrets.yml` over defaults (`load`).
+//! - One table of keys (`Key`), a section per file, drives reading, showing and the example; a value that is not in it
 //!   does not exist, and an unknown name is an error with its place.
 //! - Plain data: nothing here opens a connection or knows another room.
-//! - A secret is a [`Secret`]; no error and no listing holds one.
+//! - A secret is a `Secret`; no error and no listing holds one.
 
 mod amount;
 mod auth;

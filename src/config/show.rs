@@ -25,8 +25,10 @@ pub fn json(loaded: &Loaded) -> Value {
     let member = |(key, value): (&Key, Value)| {
         let mut member = match origin(loaded, key) {
             Origin::Default => json!({"source": "default"}),
-            Origin::Secrets { file, line } => json!({"source": "secrets", "file": file, "line": line}),
-            Origin::File { file, line } => json!({"source": "file", "file": file, "line": line}),
+            Origin::Secrets { file, line } => {
+                json!({"source": "secrets", "file": file.display().to_string(), "line": line})
+            }
+            Origin::File { file, line } => json!({"source": "file", "file": file.display().to_string(), "line": line}),
             Origin::Env { name } => json!({"source": "env", "name": name}),
             Origin::CommandLine => json!({"source": "command_line"}),
         };
@@ -43,7 +45,7 @@ fn origin<'a>(loaded: &'a Loaded, key: &Key) -> &'a Origin {
 }
 
 /// Each key with its value; a secret is `[redacted]` or, when none is set, empty.
-pub(super) fn values(config: &Config) -> Vec<(&'static Key, Value)> {
+fn values(config: &Config) -> Vec<(&'static Key, Value)> {
     let root = serde_json::to_value(config).unwrap_or_default(); // plain data: cannot fail
     let value = |key: &'static Key| {
         let value = match key.path() {

@@ -135,7 +135,8 @@ fn texts(config: &Config, wrong: &mut Vec<Wrong>) {
         ("wechat.pay_base", &wechat.pay_base, false),
     ];
     for (key, url, may_be_empty) in urls {
-        if !(may_be_empty && url.is_empty()) && !is_http(url) {
+        let left_out = may_be_empty && url.is_empty();
+        if !left_out && !is_http(url) {
             wrong.push((key, format!("must be an http or https address, not {url:?}")));
         }
     }

@@ -58,15 +58,20 @@ pub struct Loaded {
 
 /// A value read from one source.
 pub(super) struct Setting {
+    /// Its row in the table.
     pub key: &'static Key,
+    /// The value, checked against the row's kind.
     pub value: Value,
+    /// Where it was given.
     pub origin: Origin,
 }
 
 /// What a source gave.
 #[derive(Default)]
 pub(super) struct Found {
+    /// The values that could be read.
     pub settings: Vec<Setting>,
+    /// What is wrong with the others.
     pub errors: Vec<ConfigError>,
 }
 

@@ -8,14 +8,21 @@ const MAX_DEPTH: usize = 16;
 
 /// A YAML node and the line it starts in, from 1.
 pub struct Node {
+    /// Line of its first character.
     pub line: usize,
+    /// What it holds.
     pub data: Data,
 }
 
 /// What a node holds. Has no `Debug`: it may be a secret.
 pub enum Data {
     /// A scalar; `plain` when it stands without quotes, and so may be a number, a boolean or null.
-    Scalar { text: String, plain: bool },
+    Scalar {
+        /// The text, quotes and escapes resolved.
+        text: String,
+        /// Written without quotes.
+        plain: bool,
+    },
     /// A sequence.
     List(Vec<Node>),
     /// A mapping, in the order of the file.
@@ -24,15 +31,20 @@ pub enum Data {
 
 /// A key of a mapping and its value.
 pub struct Pair {
+    /// The key's text.
     pub name: String,
+    /// The key's line.
     pub line: usize,
+    /// The value.
     pub value: Node,
 }
 
 /// Something wrong at a line.
 #[derive(Debug)]
 pub struct Problem {
+    /// The line, from 1.
     pub line: usize,
+    /// What is wrong.
     pub message: String,
 }
 
