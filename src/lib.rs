@@ -1,4 +1,12 @@
-//! Latchkey.
+//! Latchkey: self-hosted credentials and small state for AI-backed apps.
+//!
+//! `ls src` tells what it does; each folder is a room. See docs/ARCHITECTURE.md.
 
+/// What every room stands on: errors, clock, secrets, database, commits, metrics.
+pub mod base;
+/// The command line: one file a command.
+pub mod cli;
 /// What the operator decides: every value, its default and its source.
 pub mod config;
+/// The composition root: starts everything, serves, stops everything.
+pub mod server;

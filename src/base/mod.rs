@@ -5,6 +5,7 @@ pub mod commit;
 pub mod db;
 pub mod error;
 pub mod input;
+pub mod metrics;
 pub mod page;
 pub mod secret;
 pub mod state;

@@ -1,8 +1,15 @@
 //! What every handler can reach.
 
-use std::{ops::Deref, sync::Arc};
+use std::{
+    future::{Ready, ready},
+    ops::Deref,
+    sync::Arc,
+};
 
-use super::{clock::Clock, commit::Writer, db::Db, secret::Sealer};
+use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use tokio_util::sync::CancellationToken;
+
+use super::{clock::Clock, commit::Writer, db::Db, error::Error, metrics::Metrics, secret::Sealer};
 use crate::config::Config;
 
 /// The service's shared things. Cheap to clone; holds only what `base` defines.
@@ -22,6 +29,12 @@ pub struct Shared {
     pub clock: Clock,
     /// Seals what must not lie in the database in clear.
     pub sealer: Sealer,
+    /// What is counted and timed.
+    pub metrics: Metrics,
+    /// Cancelled as soon as the service is told to stop: it still answers, but wants no new clients.
+    pub stopping: CancellationToken,
+    /// Cancelled when no new request is taken any more: answers without an end (event streams) have to end.
+    pub closing: CancellationToken,
 }
 
 impl State {
@@ -37,5 +50,15 @@ impl Deref for State {
 
     fn deref(&self) -> &Shared {
         &self.0
+    }
+}
+
+impl FromRequest for State {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let state = req.app_data::<Self>().cloned();
+        ready(state.ok_or_else(|| Error::internal("the application was built without its state")))
     }
 }
