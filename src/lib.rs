@@ -2,5 +2,7 @@
 //!
 //! `ls src` tells what it does; each folder is a room. See docs/ARCHITECTURE.md.
 
+/// Who may administer: login, sessions, scoped secrets, and the audit of what they did.
+pub mod admin;
 pub mod base;
 pub mod config;

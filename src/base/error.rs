@@ -12,6 +12,7 @@ use actix_web::{
 use sea_orm::{DbErr, RuntimeErr};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 /// What kind of failure it is; decides the status code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,14 +119,43 @@ impl Kind {
 }
 
 /// One invalid field of a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
     /// Path of the field: `ops[2].key`.
     pub field: String,
     /// Stable name of what is wrong: `required`, `unknown_field`, `type`, `range`, `length`, `format`, …
+    #[schema(value_type = String)]
     pub code: Cow<'static, str>,
     /// For people.
+    #[schema(value_type = String)]
     pub message: Cow<'static, str>,
+}
+
+/// The form of every error (RFC 9457), for the OpenAPI document. Some problems have additional members.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Problem {
+    /// Address of the page about it, relative to the service: `/errors/not-found`.
+    #[schema(example = "/errors/not-found")]
+    pub r#type: String,
+    /// Short text, the same every time.
+    #[schema(example = "Nothing is there")]
+    pub title: String,
+    /// The HTTP status.
+    #[schema(example = 404)]
+    pub status: u16,
+    /// What is particular to this time.
+    pub detail: String,
+    /// Stable name, `UPPER_SNAKE_CASE`.
+    #[schema(example = "NOT_FOUND")]
+    pub code: String,
+    /// The id under which the log tells more.
+    pub request_id: String,
+    /// The detail once more, on the paths of older clients.
+    #[schema(nullable = false)]
+    pub message: Option<String>,
+    /// The invalid fields; 422 only.
+    #[schema(nullable = false)]
+    pub errors: Option<Vec<FieldError>>,
 }
 
 impl FieldError {

@@ -1,8 +1,20 @@
 //! What every handler can reach.
 
-use std::{ops::Deref, sync::Arc};
+use std::{
+    future::{Ready, ready},
+    ops::Deref,
+    sync::Arc,
+};
 
-use super::{clock::Clock, commit::Writer, db::Db, secret::Sealer};
+use actix_web::{FromRequest, HttpRequest, dev::Payload};
+
+use super::{
+    clock::Clock,
+    commit::Writer,
+    db::Db,
+    error::{Error, Result},
+    secret::{Passwords, Sealer},
+};
 use crate::config::Config;
 
 /// The service's shared things. Cheap to clone; holds only what `base` defines.
@@ -22,6 +34,8 @@ pub struct Shared {
     pub clock: Clock,
     /// Seals what must not lie in the database in clear.
     pub sealer: Sealer,
+    /// Hashes and checks passwords, a few at a time.
+    pub passwords: Passwords,
 }
 
 impl State {
@@ -37,5 +51,14 @@ impl Deref for State {
 
     fn deref(&self) -> &Shared {
         &self.0
+    }
+}
+
+impl FromRequest for State {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(req.app_data::<Self>().cloned().ok_or_else(|| Error::internal("the state is not registered")))
     }
 }
