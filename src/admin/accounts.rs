@@ -30,7 +30,7 @@ pub async fn seed_first_admin(
     }
     let user = ActiveModel {
         id: NotSet,
-        username: Set(username.to_owned()),
+        username: Set(username.trim().to_owned()),
         password_hash: Set(password_hash.to_owned()),
         created_at: Set(now),
         updated_at: Set(now),
@@ -57,7 +57,7 @@ pub async fn reset_password(
         .exec(tx)
         .await?;
     let ended = session::end_all(tx, &user).await?;
-    attempts::forgive(tx, login::SCOPE, username).await?;
+    attempts::forgive(tx, login::SCOPE, &user.username).await?;
     audit::record(tx, &Actor::cli(), "reset_password", "admin_user", user.id, json!({ "sessions_ended": ended }), now)
         .await
 }
@@ -67,7 +67,7 @@ pub async fn reset_password(
 /// # Errors
 /// When the database fails.
 pub(super) async fn find(db: &impl ConnectionTrait, username: &str) -> Result<Option<Model>> {
-    Ok(Entity::find().filter(Column::Username.eq(username)).one(db).await?)
+    Ok(Entity::find().filter(Column::Username.eq(username.trim())).one(db).await?)
 }
 
 /// Replaces the password that was looked at; `false` when it is not that one any more.

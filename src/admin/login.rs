@@ -10,12 +10,12 @@ use super::{
     accounts,
     actor::{Actor, ActorKind},
     audit,
-    problems::{CURRENT_PASSWORD_WRONG, LOGIN_FAILED, LOGIN_LOCKED},
+    problems::{CURRENT_PASSWORD_WRONG, LOGIN_FAILED, LOGIN_LOCKED, challenged},
     session::{self, Session},
 };
 use crate::base::{
     attempts::{self, Attempt, Limit},
-    error::{CONFLICT, Class, Error, Result},
+    error::{CONFLICT, Error, Result},
     state::State,
 };
 
@@ -33,37 +33,39 @@ const FROM_ANYWHERE: Limit = Limit { most: 60, window_ms: 60 * MINUTE_MS, lock_m
 #[derive(Clone, Debug)]
 struct Try {
     from_address: Attempt,
-    from_anywhere: Attempt,
+    /// None for a known address that tries although the name's tries are used up.
+    from_anywhere: Option<Attempt>,
 }
 
 impl Try {
-    fn new(username: &str, address: IpAddr) -> Self {
-        Self {
-            from_address: Attempt::from_address(SCOPE, username, address),
-            from_anywhere: Attempt::from_anywhere(SCOPE, username),
-        }
-    }
-
-    async fn reserve(&self, tx: &impl ConnectionTrait, now: UtcMillis) -> Result<()> {
-        attempts::reserve(tx, &self.from_address, FROM_ADDRESS, now).await?;
-        match attempts::reserve(tx, &self.from_anywhere, FROM_ANYWHERE, now).await {
-            Err(error)
-                if error.kind().class == Class::TooMany && attempts::is_known(tx, &self.from_address).await? =>
-            {
-                Ok(())
+    async fn reserve(tx: &impl ConnectionTrait, username: &str, address: IpAddr, now: UtcMillis) -> Result<Self> {
+        let from_address = Attempt::from_address(SCOPE, username, address);
+        let from_anywhere = Attempt::from_anywhere(SCOPE, username);
+        attempts::reserve(tx, &from_address, FROM_ADDRESS, now).await?;
+        match attempts::reserve(tx, &from_anywhere, FROM_ANYWHERE, now).await {
+            Ok(()) => Ok(Self { from_address, from_anywhere: Some(from_anywhere) }),
+            Err(error) if error.kind() == &LOGIN_LOCKED && attempts::is_known(tx, &from_address).await? => {
+                Ok(Self { from_address, from_anywhere: None })
             }
-            outcome => outcome,
+            Err(error) => Err(error),
         }
     }
 
     async fn succeeded(&self, tx: &impl ConnectionTrait, now: UtcMillis) -> Result<()> {
         attempts::succeeded(tx, &self.from_address, now).await?;
-        attempts::give_back(tx, &self.from_anywhere).await
+        self.give_back_anywhere(tx).await
     }
 
     async fn give_back(&self, tx: &impl ConnectionTrait) -> Result<()> {
         attempts::give_back(tx, &self.from_address).await?;
-        attempts::give_back(tx, &self.from_anywhere).await
+        self.give_back_anywhere(tx).await
+    }
+
+    async fn give_back_anywhere(&self, tx: &impl ConnectionTrait) -> Result<()> {
+        match &self.from_anywhere {
+            Some(attempt) => attempts::give_back(tx, attempt).await,
+            None => Ok(()),
+        }
     }
 }
 
@@ -76,23 +78,30 @@ pub struct Origin {
     pub request_id: String,
 }
 
-/// Counts the try, then looks at the password. Answers the admin when it is right; the caller's transaction has to
-/// say so with [`Try::succeeded`].
-async fn look(state: &State, username: &str, password: &str, attempt: &Try) -> Result<Option<admin_user::Model>> {
-    let (reserved, now) = (attempt.clone(), state.clock.now());
-    state.writer.write(async move |tx| reserved.reserve(tx, now).await).await?;
+/// Counts the try, then looks at the password. Answers the admin when it is right, with the try, which the caller has
+/// to note as good in the transaction of what the password was given for.
+async fn look(
+    state: &State,
+    username: &str,
+    password: &str,
+    address: IpAddr,
+) -> Result<Option<(admin_user::Model, Try)>> {
+    let (name, now) = (username.to_owned(), state.clock.now());
+    let attempt = state.writer.write(async move |tx| Try::reserve(tx, &name, address, now).await).await?;
     let looked: Result<_> = async {
         let user = accounts::find(state.db.orm(), username).await?;
         let right = state.passwords.verify(password, user.as_ref().map(|user| user.password_hash.as_str())).await?;
         Ok(user.filter(|_| right))
     }
     .await;
-    if looked.is_err() {
-        // Nobody looked at the password, so it was not wrong. When this fails too, the first error says more.
-        let unused = attempt.clone();
-        let _ = state.writer.write(async move |tx| unused.give_back(tx).await).await;
+    match looked {
+        Ok(user) => Ok(user.map(|user| (user, attempt))),
+        Err(error) => {
+            // Nobody looked at the password, so it was not wrong. When this fails too, the first error says more.
+            let _ = state.writer.write(async move |tx| attempt.give_back(tx).await).await;
+            Err(error)
+        }
     }
-    looked
 }
 
 /// Signs in.
@@ -100,9 +109,8 @@ async fn look(state: &State, username: &str, password: &str, attempt: &Try) -> R
 /// # Errors
 /// 401 `LOGIN_FAILED`, 429 `LOGIN_LOCKED`, 429 when too many passwords are being checked.
 pub async fn sign_in(state: &State, username: &str, password: &str, origin: Origin) -> Result<Session> {
-    let failed = || super::extract::challenged(LOGIN_FAILED.error("Name or password is wrong."));
-    let attempt = Try::new(username, origin.address);
-    let user = look(state, username, password, &attempt).await?.ok_or_else(failed)?;
+    let failed = || challenged(LOGIN_FAILED.error("Name or password is wrong."));
+    let (user, attempt) = look(state, username, password, origin.address).await?.ok_or_else(failed)?;
     let actor = Actor {
         name: format!("admin:{}", user.username),
         ip: origin.address.to_string(),
@@ -144,8 +152,7 @@ pub async fn change_password(
     new: &str,
 ) -> Result<()> {
     let wrong = || CURRENT_PASSWORD_WRONG.error("The current password is another one.");
-    let attempt = Try::new(&session.user.username, address);
-    let user = look(state, &session.user.username, current, &attempt).await?.ok_or_else(wrong)?;
+    let (user, attempt) = look(state, &session.user.username, current, address).await?.ok_or_else(wrong)?;
     let (hash, now) = (state.passwords.hash(new).await?, state.clock.now());
     let change = async move |tx: &sea_orm::DatabaseTransaction| {
         if !accounts::replace_password(tx, &user, &hash, now).await? {

@@ -10,6 +10,7 @@ mod accounts;
 mod actor;
 mod api;
 pub mod audit;
+mod credential;
 mod dto;
 mod extract;
 mod login;

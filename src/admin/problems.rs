@@ -1,6 +1,8 @@
 //! The problems this room answers.
 
-use crate::base::error::{Class, Kind};
+use actix_web::http::header::WWW_AUTHENTICATE;
+
+use crate::base::error::{Class, Error, Kind};
 
 /// The credential is good, but lacks a scope.
 pub static SCOPE_MISSING: Kind = Kind::new(
@@ -44,3 +46,9 @@ pub static SECRET_NAME_TAKEN: Kind = Kind::new(
 /// All of them.
 pub static PROBLEMS: &[&Kind] =
     &[&SCOPE_MISSING, &LOGIN_FAILED, &LOGIN_LOCKED, &CURRENT_PASSWORD_WRONG, &SECRET_NAME_TAKEN];
+
+/// With the challenge that a 401 has to carry (RFC 9110 §11.6.1).
+#[must_use]
+pub fn challenged(error: Error) -> Error {
+    error.header(WWW_AUTHENTICATE, "Bearer realm=\"latchkey\"")
+}

@@ -1,12 +1,15 @@
 //! What a scoped secret may be allowed, and the markers for handlers' parameters.
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, Type},
+};
 
 macro_rules! scopes {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $marker:ident;)*) => {
         /// A permission of a scoped secret. The root secret and signed-in admins have all of them.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum Scope {
             $($(#[$doc])* #[serde(rename = $name)] $variant,)*
         }
@@ -33,6 +36,22 @@ macro_rules! scopes {
         )*
     };
 }
+
+// By hand, since the derive does not see names that come out of a macro.
+impl PartialSchema for Scope {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some(
+                "A permission of a scoped secret. `keys:write` includes `keys:read`; `admin` includes all.",
+            ))
+            .enum_values(Some(Self::ALL.iter().map(|scope| scope.name())))
+            .examples(["keys:verify"])
+            .into()
+    }
+}
+
+impl ToSchema for Scope {}
 
 /// A marker that stands for a scope.
 pub trait Needed: 'static {
@@ -129,6 +148,12 @@ mod tests {
             assert_eq!(serde_json::to_value(scope).unwrap(), scope.name());
         }
         assert_eq!(split("keys:verify keys:paint"), [Scope::KeysVerify]);
+    }
+
+    #[test]
+    fn the_documented_names_are_the_ones_on_the_wire() {
+        let documented = serde_json::to_value(Scope::schema()).unwrap();
+        assert_eq!(documented["enum"], serde_json::to_value(Scope::ALL).unwrap());
     }
 
     #[test]

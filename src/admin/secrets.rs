@@ -8,7 +8,7 @@ use entity::{
 use rusqlite::OptionalExtension;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, ExprTrait, NotSet, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect, Set, SqlErr, sea_query::Expr,
+    QueryFilter, QueryOrder, QuerySelect, Select, Set, SqlErr, sea_query::Expr,
 };
 use serde_json::{Value, json};
 
@@ -107,8 +107,20 @@ pub async fn list(db: &impl ConnectionTrait, revoked: bool, page: &PageQuery) ->
 /// # Errors
 /// 404.
 pub async fn get(db: &impl ConnectionTrait, id: i64) -> Result<Model> {
-    let found = Entity::find_by_id(id).filter(Column::RevokedAt.is_null()).lock_exclusive().one(db).await?;
-    found.ok_or_else(|| NOT_FOUND.error("There is no such secret."))
+    usable(id).one(db).await?.ok_or_else(unknown)
+}
+
+/// The same, and nobody else changes it before the transaction ends (SQLite has one writer anyway).
+async fn hold(tx: &impl ConnectionTrait, id: i64) -> Result<Model> {
+    usable(id).lock_exclusive().one(tx).await?.ok_or_else(unknown)
+}
+
+fn usable(id: i64) -> Select<Entity> {
+    Entity::find_by_id(id).filter(Column::RevokedAt.is_null())
+}
+
+fn unknown() -> Error {
+    NOT_FOUND.error("There is no such secret.")
 }
 
 /// Makes a secret. `plain` is shown by the caller, once.
@@ -152,7 +164,7 @@ pub async fn change(
     change: &SecretChange,
     now: UtcMillis,
 ) -> Result<Model> {
-    let old = get(tx, id).await?;
+    let old = hold(tx, id).await?;
     let SecretChange { name, scopes, expires_at } = change;
     let mut new = old.clone();
     new.name = name.clone().unwrap_or(new.name);
@@ -184,7 +196,7 @@ pub async fn change(
 /// # Errors
 /// 404 when it is not there or is revoked already.
 pub async fn revoke(tx: &impl ConnectionTrait, actor: &Actor, id: i64, now: UtcMillis) -> Result<()> {
-    let old = get(tx, id).await?;
+    let old = hold(tx, id).await?;
     Entity::update_many()
         .col_expr(Column::Name, Expr::val(name_of_revoked(id, &old.name)))
         .col_expr(Column::RevokedAt, Expr::val(now))

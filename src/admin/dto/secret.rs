@@ -1,72 +1,17 @@
-//! What crosses the wire.
+//! Scoped secrets.
 
-use entity::{UtcMillis, api_secret, audit_event};
+use entity::{UtcMillis, api_secret};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 use validator::Validate;
 
-use super::{scope, scope::Scope, secrets};
-use crate::base::{
-    error::{Error, FieldError, Result},
-    input::{Patch, printable, trimmed},
+use crate::{
+    admin::{scope, scope::Scope, secrets},
+    base::{
+        error::{Error, FieldError, Result},
+        input::{Patch, printable, trimmed},
+    },
 };
-
-/// Name and password.
-#[derive(Deserialize, ToSchema, Validate)]
-#[serde(deny_unknown_fields)]
-pub struct Login {
-    /// Name of the admin.
-    #[validate(length(min = 1, max = 64), custom(function = "printable"))]
-    #[schema(min_length = 1, max_length = 64, example = "admin")]
-    pub username: String,
-    /// Password.
-    #[validate(length(min = 1, max = 1024))]
-    #[schema(min_length = 1, max_length = 1024, example = "correct horse battery staple")]
-    pub password: String,
-}
-
-/// A token for the admin API.
-#[derive(Serialize, ToSchema)]
-pub struct LoginAnswer {
-    /// For `Authorization: Bearer …`.
-    #[schema(example = "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJsYXRjaGtleSJ9.c2lnbmF0dXJl")]
-    pub token: String,
-    /// `Bearer`.
-    #[schema(example = "Bearer")]
-    pub token_type: &'static str,
-    /// When the token ends by itself.
-    #[schema(value_type = String, format = DateTime, example = "2026-12-01T04:31:00.000Z")]
-    pub expires_at: UtcMillis,
-    /// Name of the admin.
-    #[schema(example = "admin")]
-    pub username: String,
-}
-
-/// Who is signed in.
-#[derive(Serialize, ToSchema)]
-pub struct Me {
-    /// Name of the admin.
-    #[schema(example = "admin")]
-    pub username: String,
-    /// When the token ends by itself.
-    #[schema(value_type = String, format = DateTime, example = "2026-12-01T04:31:00.000Z")]
-    pub expires_at: UtcMillis,
-}
-
-/// The present password and the one to come.
-#[derive(Deserialize, ToSchema, Validate)]
-#[serde(deny_unknown_fields)]
-pub struct PasswordChange {
-    /// The present password.
-    #[validate(length(min = 1, max = 1024))]
-    #[schema(min_length = 1, max_length = 1024, example = "correct horse battery staple")]
-    pub current_password: String,
-    /// The new password, 12 to 128 characters.
-    #[validate(length(min = 12, max = 128), custom(function = "printable"))]
-    #[schema(min_length = 12, max_length = 128, example = "seven plain words nobody else knows")]
-    pub new_password: String,
-}
 
 /// A secret to make.
 #[derive(Clone, Debug, Deserialize, ToSchema, Validate)]
@@ -240,79 +185,4 @@ pub struct SecretFilter {
     /// Whether revoked ones are listed too.
     #[param(nullable = false, default = false)]
     pub revoked: Option<bool>,
-}
-
-/// Which events to list.
-#[derive(Default, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct AuditFilter {
-    /// Who: `root`, `admin:<username>`, `secret:<name>` or `cli`.
-    #[param(nullable = false, example = "admin:admin")]
-    pub actor: Option<String>,
-    /// What was done.
-    #[param(nullable = false, example = "create")]
-    pub action: Option<String>,
-    /// Kind of thing it was done to.
-    #[param(nullable = false, example = "api_secret")]
-    pub entity: Option<String>,
-    /// Which one.
-    #[param(nullable = false, example = "7")]
-    pub entity_id: Option<String>,
-    /// From this moment on.
-    #[param(nullable = false, value_type = Option<String>, format = DateTime, example = "2026-11-21T00:00:00.000Z")]
-    pub since: Option<UtcMillis>,
-    /// Before this moment.
-    #[param(nullable = false, value_type = Option<String>, format = DateTime, example = "2026-11-22T00:00:00.000Z")]
-    pub until: Option<UtcMillis>,
-    /// Whether `total` is counted; otherwise it is null.
-    #[param(nullable = false, default = false)]
-    pub count: Option<bool>,
-}
-
-/// Something an admin did.
-#[derive(Serialize, ToSchema)]
-pub struct AuditView {
-    /// Identifier; later events have larger ones.
-    #[schema(example = 42)]
-    pub id: i64,
-    /// Who: `root`, `admin:<username>`, `secret:<name>` or `cli`.
-    #[schema(example = "admin:admin")]
-    pub actor: String,
-    /// What was done.
-    #[schema(example = "update")]
-    pub action: String,
-    /// Kind of thing it was done to.
-    #[schema(example = "api_secret")]
-    pub entity: String,
-    /// Which one.
-    #[schema(example = "7")]
-    pub entity_id: String,
-    /// What changed, without secret values.
-    #[schema(value_type = Object, example = json!({"name": {"old": "gateway", "new": "gateway-1"}}))]
-    pub changes: Value,
-    /// Address it came from; empty for the command line.
-    #[schema(example = "192.0.2.7")]
-    pub ip: String,
-    /// Request it came in; empty for the command line.
-    #[schema(example = "0198f0c2-7a5e-7c31-9d3e-5b0f4f6a1c22")]
-    pub request_id: String,
-    /// When it was done.
-    #[schema(value_type = String, format = DateTime, example = "2026-11-21T04:31:00.000Z")]
-    pub created_at: UtcMillis,
-}
-
-impl From<audit_event::Model> for AuditView {
-    fn from(row: audit_event::Model) -> Self {
-        Self {
-            id: row.id,
-            actor: row.actor,
-            action: row.action,
-            entity: row.entity,
-            entity_id: row.entity_id,
-            changes: serde_json::from_str(&row.changes).unwrap_or_else(|_| json!({})),
-            ip: row.ip,
-            request_id: row.request_id,
-            created_at: row.created_at,
-        }
-    }
 }
