@@ -2,6 +2,8 @@
 //!
 //! `ls src` tells what it does; each folder is a room. See docs/ARCHITECTURE.md.
 
+/// Who may administer: login, sessions, scoped secrets, and the audit of what they did.
+pub mod admin;
 /// What every room stands on: errors, clock, secrets, database, commits, metrics.
 pub mod base;
 /// The command line: one file a command.

@@ -37,7 +37,7 @@ pub fn request_id(req: &HttpRequest) -> String {
 
 /// Who is asking, by kind (`admin`, `app`, `device`, …), for the access line. Put into the request's extensions by
 /// the extractor that found out.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallerKind(pub &'static str);
 
 /// The client's address. `X-Forwarded-For` counts only when the peer is one of `server.trusted_proxies`; it is read

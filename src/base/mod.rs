@@ -1,5 +1,6 @@
 //! What every room stands on. It knows no room and imports only `config` and `entity`.
 
+pub mod attempts;
 pub mod clock;
 pub mod commit;
 pub mod db;
@@ -7,5 +8,7 @@ pub mod error;
 pub mod input;
 pub mod metrics;
 pub mod page;
+#[cfg(test)]
+pub(crate) mod scratch;
 pub mod secret;
 pub mod state;

@@ -9,7 +9,14 @@ use std::{
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use tokio_util::sync::CancellationToken;
 
-use super::{clock::Clock, commit::Writer, db::Db, error::Error, metrics::Metrics, secret::Sealer};
+use super::{
+    clock::Clock,
+    commit::Writer,
+    db::Db,
+    error::{Error, Result},
+    metrics::Metrics,
+    secret::{Passwords, Sealer},
+};
 use crate::config::Config;
 
 /// The service's shared things. Cheap to clone; holds only what `base` defines.
@@ -29,6 +36,8 @@ pub struct Shared {
     pub clock: Clock,
     /// Seals what must not lie in the database in clear.
     pub sealer: Sealer,
+    /// Hashes and checks passwords, a few at a time.
+    pub passwords: Passwords,
     /// What is counted and timed.
     pub metrics: Metrics,
     /// Cancelled as soon as the service is told to stop: it still answers, but wants no new clients.
@@ -55,7 +64,7 @@ impl Deref for State {
 
 impl FromRequest for State {
     type Error = Error;
-    type Future = Ready<Result<Self, Error>>;
+    type Future = Ready<Result<Self>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
         let state = req.app_data::<Self>().cloned();
