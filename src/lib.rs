@@ -2,5 +2,8 @@
 //!
 //! `ls src` tells what it does; each folder is a room. See docs/ARCHITECTURE.md.
 
+pub mod admin;
 pub mod base;
 pub mod config;
+pub mod scheduler;
+pub mod settings;

@@ -197,11 +197,15 @@ async fn open(config: &config::Database, connections: u32, read_only: bool) -> R
 }
 
 fn mysql_options(config: &config::Database) -> MySqlConnectOptions {
-    MySqlConnectOptions::new()
+    let mut options = MySqlConnectOptions::new();
+    if !config.password.is_empty() {
+        // An empty password is not the same as none: the server refuses it.
+        options = options.password(config.password.expose());
+    }
+    options
         .host(&config.host)
         .port(config.port)
         .username(&config.user)
-        .password(config.password.expose())
         .database(&config.database)
         .charset("utf8mb4")
         .collation("utf8mb4_bin")

@@ -12,6 +12,7 @@ use actix_web::{
 use sea_orm::{DbErr, RuntimeErr};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 /// What kind of failure it is; decides the status code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,14 +119,49 @@ impl Kind {
 }
 
 /// One invalid field of a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
     /// Path of the field: `ops[2].key`.
+    #[schema(example = "amount")]
     pub field: String,
     /// Stable name of what is wrong: `required`, `unknown_field`, `type`, `range`, `length`, `format`, …
+    #[schema(value_type = String, example = "range")]
     pub code: Cow<'static, str>,
     /// For people.
+    #[schema(value_type = String, example = "must be 1 to 5000")]
     pub message: Cow<'static, str>,
+}
+
+/// How a problem looks on the wire (RFC 9457); [`Error::document`] makes it. Some problems have further members.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Problem {
+    /// Relative address of a page that explains this kind of problem.
+    #[serde(rename = "type")]
+    #[schema(example = "/errors/not-found", format = "uri-reference")]
+    pub kind: String,
+    /// What kind of problem it is, for people; the same every time.
+    #[schema(example = "Nothing is there")]
+    pub title: String,
+    /// The HTTP status.
+    #[schema(example = 404, minimum = 400, maximum = 599)]
+    pub status: u16,
+    /// What was wrong this time, for people.
+    #[schema(example = "There is nothing at this path.")]
+    pub detail: String,
+    /// Stable name of the kind of problem, for programs.
+    #[schema(example = "NOT_FOUND")]
+    pub code: String,
+    /// Names this request in the log; also in `X-Request-Id`.
+    #[schema(example = "019aa3f2-7c1e-7d52-9b0a-4f0f6f2b7a11")]
+    pub request_id: String,
+    /// The detail once more, under `/apps`, `/devices`, `/kv` and `/wechat`, where older clients read it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub message: Option<String>,
+    /// Every invalid field; with status 422 only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub errors: Option<Vec<FieldError>>,
 }
 
 impl FieldError {

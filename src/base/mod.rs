@@ -4,7 +4,12 @@ pub mod clock;
 pub mod commit;
 pub mod db;
 pub mod error;
+pub mod idempotency;
 pub mod input;
+pub mod job;
+pub mod lease;
 pub mod page;
+#[cfg(test)]
+pub(crate) mod scratch;
 pub mod secret;
 pub mod state;

@@ -1,8 +1,14 @@
 //! What every handler can reach.
 
-use std::{ops::Deref, sync::Arc};
+use std::{
+    future::{Ready, ready},
+    ops::Deref,
+    sync::Arc,
+};
 
-use super::{clock::Clock, commit::Writer, db::Db, secret::Sealer};
+use actix_web::{FromRequest, HttpRequest, dev::Payload};
+
+use super::{clock::Clock, commit::Writer, db::Db, error::Error, secret::Sealer};
 use crate::config::Config;
 
 /// The service's shared things. Cheap to clone; holds only what `base` defines.
@@ -37,5 +43,15 @@ impl Deref for State {
 
     fn deref(&self) -> &Shared {
         &self.0
+    }
+}
+
+impl FromRequest for State {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let state = req.app_data::<Self>().cloned();
+        ready(state.ok_or_else(|| Error::internal("the application was built without its state")))
     }
 }
