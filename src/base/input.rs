@@ -30,6 +30,11 @@ const BODY_TIME: Duration = Duration::from_secs(300);
 #[derive(Clone, Debug)]
 pub struct RequestId(pub String);
 
+/// What kind of caller the request turned out to come from, for the access log: `root`, `admin`, `secret`, … Put
+/// there by the extractor that recognised the credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallerKind(pub &'static str);
+
 /// The id of this request; empty when no middleware gave it one.
 #[must_use]
 pub fn request_id(req: &HttpRequest) -> String {

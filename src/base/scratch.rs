@@ -10,7 +10,7 @@ use super::{
     clock::Clock,
     commit::Writer,
     db::{self, Db},
-    secret::{MasterKey, Sealer},
+    secret::{MasterKey, Passwords, Sealer},
     state::{Shared, State},
 };
 use crate::config::{Config, DatabaseKind, Secret, Synchronous};
@@ -71,6 +71,7 @@ async fn start(config: Config) -> State {
         writer: Writer::start(&config.database, |_, _, _| ()).await.unwrap(),
         clock: Clock::manual(START),
         sealer: Sealer::open(&master, &[(1, data_key)]).unwrap(),
+        passwords: Passwords::default(),
         config,
     })
 }

@@ -8,7 +8,13 @@ use std::{
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 
-use super::{clock::Clock, commit::Writer, db::Db, error::Error, secret::Sealer};
+use super::{
+    clock::Clock,
+    commit::Writer,
+    db::Db,
+    error::{Error, Result},
+    secret::{Passwords, Sealer},
+};
 use crate::config::Config;
 
 /// The service's shared things. Cheap to clone; holds only what `base` defines.
@@ -28,6 +34,8 @@ pub struct Shared {
     pub clock: Clock,
     /// Seals what must not lie in the database in clear.
     pub sealer: Sealer,
+    /// Hashes and checks passwords, a few at a time.
+    pub passwords: Passwords,
 }
 
 impl State {
@@ -48,10 +56,9 @@ impl Deref for State {
 
 impl FromRequest for State {
     type Error = Error;
-    type Future = Ready<Result<Self, Error>>;
+    type Future = Ready<Result<Self>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let state = req.app_data::<Self>().cloned();
-        ready(state.ok_or_else(|| Error::internal("the application was built without its state")))
+        ready(req.app_data::<Self>().cloned().ok_or_else(|| Error::internal("the state is not registered")))
     }
 }

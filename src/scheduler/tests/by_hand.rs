@@ -12,7 +12,7 @@ use crate::base::{
 };
 use crate::scheduler::{live::LEASE_MS, purge, routes, tasks};
 
-/// One request by an admin; answers status, `Location` or `Idempotency-Replayed`, and body.
+/// One request with the root secret; answers status and body.
 async fn send(scheduler: &Scheduler, request: test::TestRequest) -> (StatusCode, Value) {
     let app = App::new()
         .app_data(scheduler.inner().state.clone())
@@ -21,7 +21,9 @@ async fn send(scheduler: &Scheduler, request: test::TestRequest) -> (StatusCode,
         .configure(routes)
         .into_app();
     let app = test::init_service(app).await;
-    let response = test::call_service(&app, request.to_request()).await;
+    let secret = scheduler.inner().state.config.auth.api_secret.expose();
+    let request = request.insert_header(("X-API-Secret", secret)).to_request();
+    let response = test::call_service(&app, request).await;
     let status = response.status();
     let body = test::read_body(response).await;
     (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
