@@ -10,5 +10,9 @@ pub mod base;
 pub mod cli;
 /// What the operator decides: every value, its default and its source.
 pub mod config;
+/// What runs on a schedule, and the tasks that go on in the background.
+pub mod scheduler;
 /// The composition root: starts everything, serves, stops everything.
 pub mod server;
+/// What an admin may change while the service runs.
+pub mod settings;

@@ -5,7 +5,10 @@ pub mod clock;
 pub mod commit;
 pub mod db;
 pub mod error;
+pub mod idempotency;
 pub mod input;
+pub mod job;
+pub mod lease;
 pub mod metrics;
 pub mod page;
 #[cfg(test)]

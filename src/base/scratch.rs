@@ -4,12 +4,14 @@ use std::panic::{AssertUnwindSafe, resume_unwind};
 
 use futures_util::FutureExt;
 use sqlx::{ConnectOptions, Executor, mysql::MySqlConnectOptions};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
     clock::Clock,
     commit::Writer,
     db::{self, Db},
+    metrics::Metrics,
     secret::{MasterKey, Passwords, Sealer},
     state::{Shared, State},
 };
@@ -66,13 +68,17 @@ async fn on(kind: DatabaseKind, test: &impl AsyncFn(State)) {
 async fn start(config: Config) -> State {
     let master = MasterKey::parse(&"5a".repeat(32)).unwrap();
     let data_key = master.new_data_key().unwrap();
+    let metrics = Metrics::new(START).unwrap();
     State::new(Shared {
         db: Db::connect(&config.database).await.unwrap(),
-        writer: Writer::start(&config.database, |_, _, _| ()).await.unwrap(),
+        writer: Writer::start(&config.database, metrics.commits()).await.unwrap(),
         clock: Clock::manual(START),
         sealer: Sealer::open(&master, &[(1, data_key)]).unwrap(),
         passwords: Passwords::default(),
         config,
+        metrics,
+        stopping: CancellationToken::new(),
+        closing: CancellationToken::new(),
     })
 }
 

@@ -28,6 +28,7 @@ use crate::{
         commit::Writer,
         db::{self, Db, ServerLock, StartError},
         metrics::Metrics,
+        secret::Passwords,
         state::{Shared, State},
     },
     config::Config,
@@ -71,8 +72,9 @@ async fn prepare(config: Config, clock: Clock) -> Result<(State, Option<ServerLo
     let writer = Writer::start(&config.database, metrics.commits()).await?;
     let db = Db::connect(&config.database).await?;
     let (config, sealer) = first_start::prepare(config, &db, &writer, &clock).await?;
+    let passwords = Passwords::default();
     let (stopping, closing) = (CancellationToken::new(), CancellationToken::new());
-    Ok((State::new(Shared { config, db, writer, clock, sealer, metrics, stopping, closing }), lock))
+    Ok((State::new(Shared { config, db, writer, clock, sealer, passwords, metrics, stopping, closing }), lock))
 }
 
 fn listen(state: State, lock: Option<ServerLock>) -> Result<Running, StartError> {
