@@ -299,6 +299,14 @@ impl Error {
         self
     }
 
+    /// The same as 400, for the old clients' endpoints, which know no 422.
+    #[must_use]
+    pub fn as_malformed(mut self) -> Self {
+        self.0.kind = &MALFORMED_REQUEST;
+        self.0.fields.clear();
+        self
+    }
+
     /// Which problem it is.
     #[must_use]
     pub fn kind(&self) -> &'static Kind {

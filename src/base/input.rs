@@ -322,13 +322,13 @@ pub fn path_id(req: &HttpRequest, name: &str) -> Result<i64> {
     }
 }
 
-/// A piece of the path as text, percent-decoded once.
+/// The nth piece of the path (the first is 1) as text, percent-decoded once; `%2F` is part of it.
 ///
 /// # Errors
 /// 400 when it is not UTF-8.
-pub fn path_text(req: &HttpRequest, name: &str) -> Result<String> {
-    // actix has decoded all but %25, %2B and %2F, which would be ambiguous in a path.
-    let text = req.match_info().get(name).unwrap_or_default();
-    let decoded = percent_encoding::percent_decode_str(text).decode_utf8();
+pub fn path_segment(req: &HttpRequest, nth: usize) -> Result<String> {
+    // From the raw path: what the router matched on is decoded in part, and bytes that are no UTF-8 are replaced.
+    let raw = req.uri().path().split('/').nth(nth).unwrap_or_default();
+    let decoded = percent_encoding::percent_decode_str(raw).decode_utf8();
     decoded.map(std::borrow::Cow::into_owned).map_err(|_| Error::malformed("The path is not UTF-8."))
 }

@@ -14,6 +14,7 @@ use super::{
     metrics::Metrics,
     secret::{MasterKey, Passwords, Sealer},
     state::{Shared, State},
+    wake::Wakeups,
 };
 use crate::config::{Config, DatabaseKind, Secret, Synchronous};
 use entity::UtcMillis;
@@ -77,6 +78,7 @@ async fn start(config: Config) -> State {
         passwords: Passwords::default(),
         config,
         metrics,
+        wakeups: Wakeups::default(),
         stopping: CancellationToken::new(),
         closing: CancellationToken::new(),
     })

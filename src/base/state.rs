@@ -16,6 +16,7 @@ use super::{
     error::{Error, Result},
     metrics::Metrics,
     secret::{Passwords, Sealer},
+    wake::Wakeups,
 };
 use crate::config::Config;
 
@@ -38,6 +39,8 @@ pub struct Shared {
     pub sealer: Sealer,
     /// Hashes and checks passwords, a few at a time.
     pub passwords: Passwords,
+    /// Wakes open change streams.
+    pub wakeups: Wakeups,
     /// What is counted and timed.
     pub metrics: Metrics,
     /// Cancelled as soon as the service is told to stop: it still answers, but wants no new clients.

@@ -16,7 +16,10 @@ use std::{io::Read, path::PathBuf, process::ExitCode};
 use clap::{Args, Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::config::{Config, Loaded, Sources, load};
+use crate::{
+    base::error::Error,
+    config::{Config, Loaded, Sources, load},
+};
 
 /// Self-hosted credentials and small state for AI-backed apps.
 #[derive(Parser)]
@@ -66,8 +69,6 @@ enum Command {
 enum Failure {
     /// Exit code 1; one line each, for standard error.
     Failed(Vec<String>),
-    /// Exit code 2.
-    Usage(String),
     /// Exit code 3: nothing was done, since nobody has decided.
     Undecided(String),
 }
@@ -96,7 +97,6 @@ pub fn main() -> ExitCode {
     let (code, lines) = match outcome {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Failed(lines)) => (1, lines),
-        Err(Failure::Usage(line)) => (2, vec![line]),
         Err(Failure::Undecided(line)) => (3, vec![line]),
     };
     for line in lines {
@@ -147,4 +147,9 @@ fn read_stdin() -> Result<zeroize::Zeroizing<String>, Failure> {
     let mut text = zeroize::Zeroizing::new(String::new());
     std::io::stdin().read_to_string(&mut text).map_err(|error| format!("standard input is not readable: {error}"))?;
     Ok(zeroize::Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+/// An error for the operator, who may see the cause.
+fn explained(error: &Error) -> String {
+    error.cause().map_or_else(|| error.to_string(), |cause| format!("{error} ({cause})"))
 }

@@ -19,7 +19,7 @@ use crate::{
     base::{
         error::{Error, Problem, Result},
         idempotency::{Answer, once},
-        input::{Json, Query, path_text},
+        input::{Json, Query, path_segment},
         page::{Page, PageQuery},
         state::State,
     },
@@ -77,7 +77,7 @@ async fn update_job(
     scheduler: Data<Scheduler>,
     patch: Json<JobPatch>,
 ) -> Result<HttpResponse> {
-    let name = path_text(&req, "name")?;
+    let name = path_segment(&req, 3)?;
     Ok(HttpResponse::Ok().json(scheduler.change(admin.into_actor(), &name, patch.0).await?))
 }
 
@@ -106,7 +106,7 @@ async fn update_job(
 )]
 #[post("/public-api/jobs/{name}/run")]
 async fn run_job(admin: Admin, req: HttpRequest, scheduler: Data<Scheduler>, state: State) -> Result<HttpResponse> {
-    let name = path_text(&req, "name")?;
+    let name = path_segment(&req, 3)?;
     // By itself: a client that goes away must not leave a run claimed that nobody starts.
     let run = actix_web::rt::spawn(async move { start(&admin, &req, &scheduler, &state, name).await });
     run.await.map_err(Error::internal)?

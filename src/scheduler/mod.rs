@@ -24,7 +24,7 @@ pub use self::{
     api::routes,
     job::purge,
     tasks::{begin as begin_task, finish as finish_task},
-    tick::{Observe, Scheduler},
+    tick::Scheduler,
 };
 
 use crate::base::error::{Class, Kind};

@@ -116,7 +116,7 @@ impl Run {
         // Inside the guarded future, so that a panic before the first await is caught too.
         let outcome = AssertUnwindSafe(async { job.run(context).await }).catch_unwind().await;
         let (label, ended) = self.judge(&job, outcome);
-        (inner.observe)(job.name, label, start.elapsed());
+        inner.state.metrics.jobs().observe(job.name, label, start.elapsed());
         let now = inner.state.clock.now();
         if label == "idle"
             && let Some(kept) = self.keep_unwritten(inner, &inside, now)

@@ -33,9 +33,6 @@ const ELSEWHERE_MS: i64 = 5_000;
 /// How often dead tasks are looked for, in milliseconds.
 const SWEEP_MS: i64 = 60_000;
 
-/// Told of every run that ended: job, `ok`, `idle` (nothing to do), `failed` or `panicked`, and how long it took.
-pub type Observe = fn(&'static str, &'static str, Duration);
-
 /// Runs jobs. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Scheduler(Arc<Inner>);
@@ -46,7 +43,6 @@ pub(super) struct Inner {
     /// Who holds the leases: this instance of the service.
     pub(super) holder: String,
     pub(super) places: Vec<Arc<Place>>,
-    pub(super) observe: Observe,
     /// Where runs go on, whoever started them.
     runtime: tokio::runtime::Handle,
     runs: TaskTracker,
@@ -62,14 +58,13 @@ impl Scheduler {
     /// replicas, in at most 64 characters, and stays the same when it is started again. To be called on the runtime on
     /// which the jobs are to run.
     #[must_use]
-    pub fn new(state: State, instance: &str, jobs: Vec<Job>, observe: Observe) -> Self {
+    pub fn new(state: State, instance: &str, jobs: Vec<Job>) -> Self {
         let mut places: Vec<_> = jobs.into_iter().map(|job| Arc::new(Place::new(job))).collect();
         places.sort_by_key(|place| place.job.name);
         Self(Arc::new(Inner {
             state,
             holder: instance.to_owned(),
             places,
-            observe,
             runtime: tokio::runtime::Handle::current(),
             runs: TaskTracker::new(),
             stop: CancellationToken::new(),

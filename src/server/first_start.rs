@@ -10,6 +10,7 @@ use entity::{UtcMillis, meta, sealing_key};
 use sea_orm::{ActiveValue::Set, DatabaseTransaction, EntityTrait, QueryOrder, SqlErr};
 
 use crate::{
+    admin,
     base::{
         clock::Clock,
         commit::Writer,
@@ -99,14 +100,10 @@ async fn initialise(config: &Config, writer: &Writer, now: UtcMillis) -> Result<
         let key =
             sealing_key::ActiveModel { sealed_key: Set(data_key.clone()), created_at: Set(now), ..Default::default() };
         sealing_key::Entity::insert(key).exec_without_returning(tx).await?;
-        seed_admin(tx, &username, &password_hash, now).await
+        admin::seed_first_admin(tx, &username, &password_hash, now).await?;
+        Ok(())
     };
     writer.write(work).await.map_err(|error| text(&error))
-}
-
-/// To be wired: admin::seed_first_admin(tx, username, password_hash, now).
-async fn seed_admin(_: &DatabaseTransaction, _: &str, _: &str, _: UtcMillis) -> Result<()> {
-    Ok(())
 }
 
 /// Writes a fact unless there is one already. Answers whether it did.

@@ -6,6 +6,9 @@
 mod fallback;
 mod first_start;
 mod frame;
+mod instance;
+mod jobs;
+mod live;
 pub mod logging;
 pub mod openapi;
 mod pages;
@@ -21,7 +24,7 @@ use tokio::{signal::unix, task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
 use utoipa_actix_web::AppExt;
 
-use self::frame::Frame;
+use self::{frame::Frame, live::Live};
 use crate::{
     base::{
         clock::Clock,
@@ -30,6 +33,7 @@ use crate::{
         metrics::Metrics,
         secret::Passwords,
         state::{Shared, State},
+        wake::Wakeups,
     },
     config::Config,
 };
@@ -47,6 +51,7 @@ pub struct Running {
     pub addr: SocketAddr,
     /// What its handlers see.
     pub state: State,
+    live: Live,
     handle: ServerHandle,
     served: JoinHandle<io::Result<()>>,
     lock: Option<ServerLock>,
@@ -58,8 +63,16 @@ pub struct Running {
 /// A sentence for the operator: what does not work, and with which value.
 pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
     let (state, lock) = prepare(config, clock).await?;
-    // The jobs start here.
-    listen(state, lock)
+    let live = Live::start(&state).await?;
+    let listening = listen(&state, &live);
+    match listening {
+        Ok((addr, handle, served)) => Ok(Running { addr, state, live, handle, served, lock }),
+        Err(error) => {
+            state.closing.cancel();
+            live.stop(&state).await;
+            Err(error)
+        }
+    }
 }
 
 /// Everything but HTTP and jobs.
@@ -73,21 +86,26 @@ async fn prepare(config: Config, clock: Clock) -> Result<(State, Option<ServerLo
     let db = Db::connect(&config.database).await?;
     let (config, sealer) = first_start::prepare(config, &db, &writer, &clock).await?;
     let passwords = Passwords::default();
+    let wakeups = Wakeups::default();
     let (stopping, closing) = (CancellationToken::new(), CancellationToken::new());
-    Ok((State::new(Shared { config, db, writer, clock, sealer, passwords, metrics, stopping, closing }), lock))
+    let shared = Shared { config, db, writer, clock, sealer, passwords, wakeups, metrics, stopping, closing };
+    Ok((State::new(shared), lock))
 }
 
-fn listen(state: State, lock: Option<ServerLock>) -> Result<Running, StartError> {
+type Listening = (SocketAddr, ServerHandle, JoinHandle<io::Result<()>>);
+
+fn listen(state: &State, live: &Live) -> Result<Listening, StartError> {
     let config = &state.config.server;
-    let frame = Frame::new(&state, openapi::document())?;
+    let frame = Frame::new(state, openapi::document())?;
     let workers = match config.workers {
         0 => std::thread::available_parallelism().map_or(1, Into::into),
         workers => workers,
     };
-    let shared = state.clone();
+    let (shared, live) = (state.clone(), live.clone());
     let server = HttpServer::new(move || {
         App::new()
             .app_data(shared.clone())
+            .configure(|cfg| live.register(cfg))
             .into_utoipa_app()
             .configure(routes::api)
             .into_app()
@@ -113,20 +131,20 @@ fn listen(state: State, lock: Option<ServerLock>) -> Result<Running, StartError>
     let handle = server.handle();
     let served = tokio::spawn(server);
     log::info!("latchkey {} listens on {addr} with {workers} workers", env!("CARGO_PKG_VERSION"));
-    Ok(Running { addr, state, handle, served, lock })
+    Ok((addr, handle, served))
 }
 
 impl Running {
     /// Stops in order: `/ready` turns 503 at once; requests are still taken for `server.shutdown_delay`; then those
     /// that run may finish within `server.shutdown_timeout`; last, what was accepted for writing is written.
     pub async fn stop(self) {
-        let Self { state, handle, served, lock, .. } = self;
+        let Self { state, live, handle, served, lock, .. } = self;
         state.stopping.cancel();
         sleep(Duration::from_secs(state.config.server.shutdown_delay.into())).await;
         state.closing.cancel();
         handle.stop(true).await;
         let _ = served.await; // it was told to end, and how it did changes nothing
-        // The jobs stop here.
+        live.stop(&state).await;
         state.writer.close().await;
         state.db.close().await;
         drop(lock);

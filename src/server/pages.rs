@@ -40,8 +40,8 @@ pub(super) fn undocumented(cfg: &mut web::ServiceConfig) {
 ///
 /// This document. With `If-None-Match` it is sent only when it has changed.
 #[utoipa::path(
-    operation_id = "get_openapi",
-    tag = "Operation",
+    operation_id = "getOpenapi",
+    tag = "operations",
     params(("If-None-Match" = Option<String>, Header, description = "`ETag` of the copy at hand.", example = "\"5b1c…\"")),
     responses(
         (status = 200, description = "The document, OpenAPI 3.1.", body = Object, content_type = "application/json",

@@ -8,7 +8,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::routes;
 use crate::base::{
     error::{Kind, NOT_FOUND, Problem, Result},
-    input::path_text,
+    input::path_segment,
 };
 
 /// Registers the pages.
@@ -23,8 +23,8 @@ static PAGES: LazyLock<BTreeMap<String, String>> =
 ///
 /// A page for people: every kind of problem this service answers, by status.
 #[utoipa::path(
-    operation_id = "list_problems",
-    tag = "Operation",
+    operation_id = "listProblems",
+    tag = "operations",
     responses((status = 200, description = "The page.", content_type = "text/html", body = String,
         example = "<!doctype html><title>Errors</title>"))
 )]
@@ -45,8 +45,8 @@ async fn list() -> HttpResponse {
 ///
 /// A page for people: what a problem means and what to do about it. The `type` of a problem document leads here.
 #[utoipa::path(
-    operation_id = "explain_problem",
-    tag = "Operation",
+    operation_id = "explainProblem",
+    tag = "operations",
     params(("slug" = String, Path, description = "Last part of the problem's `type`.", example = "not-found")),
     responses(
         (status = 200, description = "The page.", content_type = "text/html", body = String,
@@ -57,7 +57,7 @@ async fn list() -> HttpResponse {
 )]
 #[get("/errors/{slug}")]
 async fn page(req: HttpRequest) -> Result<HttpResponse> {
-    let body = PAGES.get(&path_text(&req, "slug")?);
+    let body = PAGES.get(&path_segment(&req, 2)?);
     body.map(|body| HttpResponse::Ok().content_type(ContentType::html()).body(body.clone()))
         .ok_or_else(|| NOT_FOUND.error("No problem has this name."))
 }

@@ -53,7 +53,7 @@ struct Health {
 /// Liveness
 ///
 /// Answers 200 while the process lives, whatever state its dependencies are in. Restart it when this fails.
-#[utoipa::path(operation_id = "get_health", tag = "Operation",
+#[utoipa::path(operation_id = "getHealth", tag = "operations",
     responses((status = 200, description = "The process lives.", body = Health)))]
 #[get("/health")]
 async fn health() -> HttpResponse {
@@ -89,7 +89,7 @@ struct Readiness {
 ///
 /// Answers 200 when the service should get requests: the database answers, its schema is current, there is space on
 /// the disk (SQLite), and the service is not stopping. The problem of a 503 has the same `checks`.
-#[utoipa::path(operation_id = "get_ready", tag = "Operation",
+#[utoipa::path(operation_id = "getReady", tag = "operations",
     responses(
         (status = 200, description = "Requests are wanted.", body = Readiness),
         (status = 503, description = "Send requests elsewhere; `checks` says why.", body = Problem,
@@ -153,7 +153,7 @@ pub(crate) fn space_wrong(file: &Path) -> Option<&'static str> {
 ///
 /// Counts and times in Prometheus' text format. Where the operator has set `security.metrics_token`, it is asked for as
 /// a bearer token.
-#[utoipa::path(operation_id = "get_metrics", tag = "Operation",
+#[utoipa::path(operation_id = "getMetrics", tag = "operations",
     responses((status = 200, description = "The metrics.", body = String, content_type = "text/plain",
         example = "process_start_time_seconds 1795235460\n")),
     security((), ("MetricsToken" = [])))]

@@ -9,7 +9,7 @@ mod process;
 use std::{sync::Arc, time::Duration};
 
 use entity::UtcMillis;
-use prometheus::{Encoder, GaugeVec, HistogramOpts, HistogramVec, Opts, Registry, TextEncoder, exponential_buckets};
+use prometheus::{Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder, exponential_buckets};
 
 use self::http::HttpRequests;
 use super::{
@@ -28,6 +28,7 @@ struct Inner {
     registry: Registry,
     requests: HttpRequests,
     commits: CommitMetrics,
+    jobs: JobMetrics,
     connections: GaugeVec,
 }
 
@@ -44,14 +45,17 @@ impl Metrics {
         let registry = Registry::new();
         let requests = HttpRequests::new()?;
         let commits = CommitMetrics::new()?;
+        let jobs = JobMetrics::new()?;
         let connections =
             GaugeVec::new(Opts::new("latchkey_db_connections", "Connections of the reading pool."), &["state"])?;
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(commits.writes.clone()))?;
         registry.register(Box::new(commits.seconds.clone()))?;
+        registry.register(Box::new(jobs.runs.clone()))?;
+        registry.register(Box::new(jobs.seconds.clone()))?;
         registry.register(Box::new(connections.clone()))?;
         registry.register(Box::new(process::Process::new(started)?))?;
-        Ok(Self(Arc::new(Inner { registry, requests, commits, connections })))
+        Ok(Self(Arc::new(Inner { registry, requests, commits, jobs, connections })))
     }
 
     /// Where a room registers metrics of its own, named `latchkey_<room>_…`.
@@ -64,6 +68,12 @@ impl Metrics {
     #[must_use]
     pub fn commits(&self) -> CommitMetrics {
         self.0.commits.clone()
+    }
+
+    /// For the scheduler.
+    #[must_use]
+    pub fn jobs(&self) -> &JobMetrics {
+        &self.0.jobs
     }
 
     /// Records requests; each worker takes one of its own.
@@ -115,5 +125,30 @@ impl CommitMetrics {
     pub fn observe(&self, lane: &str, writes: usize, took: Duration) {
         self.writes.with_label_values(&[lane]).observe(writes as f64);
         self.seconds.with_label_values(&[lane]).observe(took.as_secs_f64());
+    }
+}
+
+/// Runs of jobs, by name.
+#[derive(Clone, Debug)]
+pub struct JobMetrics {
+    runs: IntCounterVec,
+    seconds: HistogramVec,
+}
+
+impl JobMetrics {
+    fn new() -> prometheus::Result<Self> {
+        let runs = Opts::new("latchkey_job_runs_total", "Runs of jobs that ended, by how they did.");
+        let seconds = HistogramOpts::new("latchkey_job_seconds", "Time a run of a job took.")
+            .buckets(exponential_buckets(0.001, 4.0, 10)?);
+        Ok(Self {
+            runs: IntCounterVec::new(runs, &["job", "outcome"])?,
+            seconds: HistogramVec::new(seconds, &["job"])?,
+        })
+    }
+
+    /// A run that ended: `ok`, `idle` (nothing to do), `failed` or `panicked`.
+    pub fn observe(&self, job: &str, outcome: &str, took: Duration) {
+        self.runs.with_label_values(&[job, outcome]).inc();
+        self.seconds.with_label_values(&[job]).observe(took.as_secs_f64());
     }
 }

@@ -86,7 +86,7 @@ impl Probe {
 }
 
 fn scheduler(state: &State, instance: &str, jobs: Vec<Job>) -> Scheduler {
-    Scheduler::new(state.clone(), instance, jobs, |_, _, _| ())
+    Scheduler::new(state.clone(), instance, jobs)
 }
 
 /// A scheduler that has started, but ticks only when told to.

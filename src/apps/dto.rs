@@ -1,0 +1,449 @@
+//! Apps and installs as they cross the wire.
+
+use entity::{UtcMillis, app};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+use validator::Validate;
+
+use crate::{
+    base::{
+        error::{Error, Result},
+        input::{Patch, printable},
+        secret::Secret,
+    },
+    devices::DeviceView,
+};
+
+/// An app, as its users see it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(example = json!({"id": 1, "name": "Classworks", "description": "Homework board", "developerName": "ZeroCat", "developerLink": "https://example.org", "homepageLink": null, "iconHash": null, "repositoryUrl": null, "metadata": null, "createdAt": "2026-11-21T04:31:00.000Z", "updatedAt": "2026-11-21T04:31:00.000Z"}))]
+pub struct App {
+    /// Number of the app.
+    pub id: i64,
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// Who makes it.
+    pub developer_name: String,
+    /// Their page.
+    pub developer_link: Option<String>,
+    /// Its page.
+    pub homepage_link: Option<String>,
+    /// Hash of its icon.
+    pub icon_hash: Option<String>,
+    /// Where its source is.
+    pub repository_url: Option<String>,
+    /// Any JSON.
+    pub metadata: Value,
+    /// When it was registered.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: UtcMillis,
+    /// When it was last changed.
+    #[schema(value_type = String, format = DateTime)]
+    pub updated_at: UtcMillis,
+}
+
+impl From<app::Model> for App {
+    fn from(row: app::Model) -> Self {
+        let metadata = row.metadata.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or(Value::Null);
+        Self {
+            id: row.id,
+            name: row.name,
+            description: row.description,
+            developer_name: row.developer_name,
+            developer_link: row.developer_link,
+            homepage_link: row.homepage_link,
+            icon_hash: row.icon_hash,
+            repository_url: row.repository_url,
+            metadata,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+/// An app, as admins see it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(example = json!({"id": 1, "name": "Classworks", "description": "Homework board", "developer_name": "ZeroCat", "developer_link": "https://example.org", "homepage_link": null, "icon_hash": null, "repository_url": null, "metadata": null, "created_at": "2026-11-21T04:31:00.000Z", "updated_at": "2026-11-21T04:31:00.000Z"}))]
+pub struct AdminApp {
+    /// Number of the app.
+    pub id: i64,
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// Who makes it.
+    pub developer_name: String,
+    /// Their page.
+    pub developer_link: Option<String>,
+    /// Its page.
+    pub homepage_link: Option<String>,
+    /// Hash of its icon.
+    pub icon_hash: Option<String>,
+    /// Where its source is.
+    pub repository_url: Option<String>,
+    /// Any JSON.
+    pub metadata: Value,
+    /// When it was registered.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: UtcMillis,
+    /// When it was last changed.
+    #[schema(value_type = String, format = DateTime)]
+    pub updated_at: UtcMillis,
+}
+
+impl From<app::Model> for AdminApp {
+    fn from(row: app::Model) -> Self {
+        let App {
+            id,
+            name,
+            description,
+            developer_name,
+            developer_link,
+            homepage_link,
+            icon_hash,
+            repository_url,
+            metadata,
+            created_at,
+            updated_at,
+        } = row.into();
+        Self {
+            id,
+            name,
+            description,
+            developer_name,
+            developer_link,
+            homepage_link,
+            icon_hash,
+            repository_url,
+            metadata,
+            created_at,
+            updated_at,
+        }
+    }
+}
+
+/// An app to register.
+#[derive(Clone, Debug, Default, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "Classworks", "developer_name": "ZeroCat", "description": "Homework board"}))]
+pub struct NewApp {
+    /// 1 to 191 characters.
+    #[serde(deserialize_with = "crate::base::input::trimmed")]
+    #[validate(length(min = 1, max = 191), custom(function = printable))]
+    #[schema(min_length = 1, max_length = 191)]
+    pub name: String,
+    /// 1 to 191 characters.
+    #[serde(deserialize_with = "crate::base::input::trimmed")]
+    #[validate(length(min = 1, max = 191), custom(function = printable))]
+    #[schema(min_length = 1, max_length = 191)]
+    pub developer_name: String,
+    /// Up to 2000 characters.
+    #[validate(length(max = 2000), custom(function = printable_lines))]
+    #[schema(max_length = 2000)]
+    pub description: Option<String>,
+    /// Up to 500 characters.
+    #[validate(length(max = 500), custom(function = printable))]
+    #[schema(max_length = 500)]
+    pub developer_link: Option<String>,
+    /// Up to 500 characters.
+    #[validate(length(max = 500), custom(function = printable))]
+    #[schema(max_length = 500)]
+    pub homepage_link: Option<String>,
+    /// Up to 191 characters.
+    #[validate(length(max = 191), custom(function = printable))]
+    #[schema(max_length = 191)]
+    pub icon_hash: Option<String>,
+    /// Up to 500 characters.
+    #[validate(length(max = 500), custom(function = printable))]
+    #[schema(max_length = 500)]
+    pub repository_url: Option<String>,
+    /// Any JSON.
+    pub metadata: Option<Value>,
+}
+
+/// Changes to an app (JSON merge patch): absent stays, null clears.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"description": "Homework board for classrooms", "homepage_link": null}))]
+pub struct AppPatch {
+    /// 1 to 191 characters; cannot be cleared.
+    #[serde(default)]
+    #[schema(value_type = String, min_length = 1, max_length = 191)]
+    pub name: Patch<String>,
+    /// 1 to 191 characters; cannot be cleared.
+    #[serde(default)]
+    #[schema(value_type = String, min_length = 1, max_length = 191)]
+    pub developer_name: Patch<String>,
+    /// Up to 2000 characters.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, max_length = 2000)]
+    pub description: Patch<String>,
+    /// Up to 500 characters.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, max_length = 500)]
+    pub developer_link: Patch<String>,
+    /// Up to 500 characters.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, max_length = 500)]
+    pub homepage_link: Patch<String>,
+    /// Up to 191 characters.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, max_length = 191)]
+    pub icon_hash: Patch<String>,
+    /// Up to 500 characters.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, max_length = 500)]
+    pub repository_url: Patch<String>,
+    /// Any JSON.
+    #[serde(default)]
+    #[schema(value_type = Option<Value>)]
+    pub metadata: Patch<Value>,
+}
+
+/// Descriptions may have lines.
+fn printable_lines(text: &str) -> Result<(), validator::ValidationError> {
+    printable(&text.replace(['\n', '\r', '\t'], " "))
+}
+
+/// Checks an app by the same rules wherever it comes from: a request or the command line.
+///
+/// # Errors
+/// 422 listing the fields.
+pub fn clean(app: NewApp) -> Result<NewApp> {
+    app.validate().map_err(|errors| crate::base::input::invalid(&errors))?;
+    Ok(app)
+}
+
+/// Which apps.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct AppQuery {
+    /// How many, 1 to 1000.
+    #[param(minimum = 1, maximum = 1000, default = 20, example = 20, nullable = false)]
+    pub limit: Option<String>,
+    /// How many to leave out.
+    #[param(value_type = u64, default = 0, example = 0, nullable = false)]
+    pub skip: Option<String>,
+    /// Part of name, description or developer's name.
+    #[param(nullable = false, example = "class")]
+    pub search: Option<String>,
+}
+
+/// A page by number of rows, as ClassworksKV's clients ask for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// How many.
+    pub limit: u64,
+    /// How many to leave out.
+    pub skip: u64,
+}
+
+impl Window {
+    /// Reads `limit` (1 to 1000) and `skip`.
+    ///
+    /// # Errors
+    /// 400 when they are no such numbers.
+    pub fn parse(limit: Option<&str>, skip: Option<&str>) -> Result<Self> {
+        let number = |name: &str, text: Option<&str>, default: u64, least: u64, most: u64| match text.map(str::parse) {
+            None => Ok(default),
+            Some(Ok(number)) if (least..=most).contains(&number) => Ok(number),
+            Some(_) => Err(Error::malformed(format!("'{name}' must be a number of {least} to {most}."))),
+        };
+        let most = u64::try_from(i64::MAX).unwrap_or_default();
+        Ok(Self { limit: number("limit", limit, 20, 1, 1000)?, skip: number("skip", skip, 0, 0, most)? })
+    }
+}
+
+/// A page of apps.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct AppList {
+    /// Newest first.
+    pub apps: Vec<App>,
+    /// How many there are.
+    pub total: u64,
+    /// How many were asked for.
+    pub limit: u64,
+    /// How many were left out.
+    pub skip: u64,
+}
+
+/// A request for access to a device.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(example = json!({"deviceUuid": "0f8b6c2e-classroom-3", "readOnly": false, "note": "blackboard"}))]
+pub struct Authorize {
+    /// The device's uuid, 1 to 191 printable characters. An unknown device is made.
+    #[schema(min_length = 1, max_length = 191)]
+    pub device_uuid: String,
+    /// The device's password, if it has one.
+    #[schema(value_type = Option<String>)]
+    pub password: Option<Secret>,
+    /// Whether the token may only read. Default false.
+    #[serde(default)]
+    pub read_only: Option<bool>,
+    /// What the owner notes, up to 191 characters. Default 授权访问.
+    #[schema(max_length = 191)]
+    pub note: Option<String>,
+}
+
+/// Access, granted. The only answer that shows the token.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(example = json!({"token": "5d41402abc4b2a76b9719d911017c5925d41402abc4b2a76b9719d911017c592", "appId": 1, "appName": "Classworks", "deviceUuid": "0f8b6c2e-classroom-3", "deviceName": null, "readOnly": false, "note": "授权访问", "authorizedAt": "2026-11-21T04:31:00.000Z"}))]
+pub struct Authorized {
+    /// The app token: 64 hex digits.
+    pub token: String,
+    /// The app.
+    pub app_id: i64,
+    /// Its name.
+    pub app_name: String,
+    /// The device.
+    pub device_uuid: String,
+    /// Its name.
+    pub device_name: Option<String>,
+    /// Whether the token may only read.
+    pub read_only: bool,
+    /// What the owner noted.
+    pub note: String,
+    /// When access was granted.
+    #[schema(value_type = String, format = DateTime)]
+    pub authorized_at: UtcMillis,
+}
+
+/// A device in a list of installs.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct DeviceName {
+    /// Its uuid.
+    pub uuid: String,
+    /// Its name.
+    pub name: Option<String>,
+}
+
+/// An install in an app's list.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Installation {
+    /// Number of the install.
+    pub id: i64,
+    /// The token's end only: `…a1b2`.
+    pub token: String,
+    /// Whether the token may only read.
+    pub read_only: bool,
+    /// The device.
+    pub device: DeviceName,
+    /// What the owner noted.
+    pub note: String,
+    /// When access was granted.
+    #[schema(value_type = String, format = DateTime)]
+    pub installed_at: UtcMillis,
+    /// When the note was last changed.
+    #[schema(value_type = String, format = DateTime)]
+    pub updated_at: UtcMillis,
+    /// When the token was last used, to the minute.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_used_at: Option<UtcMillis>,
+}
+
+/// A page of an app's installs.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(example = json!({"appId": 1, "installations": [{"id": 3, "token": "…a1b2", "readOnly": false, "device": {"uuid": "0f8b6c2e-classroom-3", "name": null}, "note": "授权访问", "installedAt": "2026-11-21T04:31:00.000Z", "updatedAt": "2026-11-21T04:31:00.000Z", "lastUsedAt": null}], "total": 1, "limit": 20, "skip": 0}))]
+pub struct InstallationList {
+    /// The app.
+    pub app_id: i64,
+    /// Newest first.
+    pub installations: Vec<Installation>,
+    /// How many there are.
+    pub total: u64,
+    /// How many were asked for.
+    pub limit: u64,
+    /// How many were left out.
+    pub skip: u64,
+}
+
+/// A token in a device's list.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenView {
+    /// Number of the install.
+    pub id: i64,
+    /// The token's end only: `…a1b2`.
+    pub token: String,
+    /// The app it was given to.
+    pub app: App,
+    /// Whether the token may only read.
+    pub read_only: bool,
+    /// What the owner noted.
+    pub note: String,
+    /// When access was granted.
+    #[schema(value_type = String, format = DateTime)]
+    pub installed_at: UtcMillis,
+    /// When the note was last changed.
+    #[schema(value_type = String, format = DateTime)]
+    pub updated_at: UtcMillis,
+    /// When the token was last used, to the minute.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_used_at: Option<UtcMillis>,
+}
+
+/// All tokens of a device.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenList {
+    /// The device.
+    pub device_uuid: String,
+    /// Its name.
+    pub device_name: Option<String>,
+    /// Newest first.
+    pub tokens: Vec<TokenView>,
+    /// How many there are.
+    pub total: u64,
+}
+
+/// A new note.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"note": "blackboard"}))]
+pub struct Note {
+    /// Up to 191 characters.
+    #[schema(max_length = 191)]
+    pub note: String,
+}
+
+/// The token a call presents, and what it belongs to.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(example = json!({"id": 3, "token": "…a1b2", "appId": 1, "readOnly": false, "note": "授权访问", "installedAt": "2026-11-21T04:31:00.000Z", "updatedAt": "2026-11-21T04:31:00.000Z", "lastUsedAt": null, "device": {"uuid": "0f8b6c2e-classroom-3", "name": null}}))]
+pub struct OwnToken {
+    /// Number of the install.
+    pub id: i64,
+    /// The token's end only: `…a1b2`.
+    pub token: String,
+    /// The app it was given to.
+    pub app_id: i64,
+    /// Whether the token may only read.
+    pub read_only: bool,
+    /// What the owner noted.
+    pub note: String,
+    /// When access was granted.
+    #[schema(value_type = String, format = DateTime)]
+    pub installed_at: UtcMillis,
+    /// When the note was last changed.
+    #[schema(value_type = String, format = DateTime)]
+    pub updated_at: UtcMillis,
+    /// When the token was last used, to the minute.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_used_at: Option<UtcMillis>,
+    /// The device.
+    pub device: DeviceName,
+}
+
+/// The device a call's token opens.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct OwnDevice {
+    /// The device.
+    pub device: DeviceView,
+}

@@ -1,0 +1,252 @@
+//! Handlers of `/devices`.
+
+use actix_web::{HttpRequest, HttpResponse, delete, get, http::header, post, put, web};
+use entity::device::Model;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::{
+    admin::{self, Scope},
+    base::{
+        error::{Error, Problem, Result},
+        input::path_segment,
+        rate::Quota,
+        secret::Secret,
+        state::State,
+    },
+    devices::{
+        device,
+        dto::{
+            DeviceView, NewDevice, NewPassword, PresentPassword, Rename, Verdict, check_password, check_uuid,
+            clean_name,
+        },
+        extract::Call,
+        install,
+        password::{self, AddressRates, require_password},
+    },
+    settings::Settings,
+};
+
+pub(super) fn routes(cfg: &mut ServiceConfig) {
+    cfg.service(create)
+        .service(get)
+        .service(rename)
+        .service(set_password)
+        .service(delete_password)
+        .service(verify_password)
+        .service(delete);
+}
+
+/// The device a path names, and proof that the caller may manage it: its password if it has one, or an admin.
+async fn managed(state: &State, req: &HttpRequest, call: &Call, given: Option<&Secret>) -> Result<(Model, bool)> {
+    let device = named(state, req).await?;
+    if admin::optional(req, Scope::AppsWrite).await?.is_some() {
+        return Ok((device, true));
+    }
+    let header = Call::device_password(req)?;
+    require_password(state, &device, given.or(header.as_ref()), call.ip).await?;
+    Ok((device, false))
+}
+
+async fn named(state: &State, req: &HttpRequest) -> Result<Model> {
+    let uuid = path_segment(req, 2)?;
+    check_uuid(&uuid)?;
+    device::require(state.db.orm(), &uuid).await
+}
+
+/// Register a device
+///
+/// Devices are also made by their first authorize.
+#[utoipa::path(operation_id = "createDevice", tag = "devices", request_body = NewDevice,
+    responses((status = 201, description = "Registered", body = DeviceView, headers(("Location" = String, description = "Path of the device"))),
+        (status = 409, description = "`DEVICE_EXISTS`", body = Problem, content_type = "application/problem+json")),
+    security(("SiteKey" = [])))]
+#[post("/devices")]
+async fn create(
+    state: State,
+    call: Call,
+    req: HttpRequest,
+    rates: web::Data<AddressRates>,
+    settings: web::Data<Settings>,
+) -> Result<HttpResponse> {
+    let quota = rates.count(&state, call.ip, settings.get().kv_rate_address)?;
+    let new: NewDevice = call.json(&req)?;
+    check_uuid(&new.uuid)?;
+    let name = clean_name("The name", new.name.as_deref())?;
+    let now = state.clock.now();
+    let outcome = state.writer.write(async move |tx| device::create(tx, &new.uuid, name.clone(), now).await).await.map(
+        |device| {
+            let path = percent_encoding::utf8_percent_encode(device.uuid.as_str(), percent_encoding::NON_ALPHANUMERIC);
+            HttpResponse::Created()
+                .insert_header((header::LOCATION, format!("/devices/{path}")))
+                .json(DeviceView::from(device.clone()))
+        },
+    );
+    Quota::tell(quota, outcome)
+}
+
+/// Show a device
+///
+/// Anyone who knows the uuid may ask.
+#[utoipa::path(operation_id = "getDevice", tag = "devices",
+    params(("uuid" = String, Path, description = "The device's uuid, percent-encoded", example = "0f8b6c2e-classroom-3")),
+    responses((status = 200, description = "The device", body = DeviceView),
+        (status = 404, description = "`DEVICE_NOT_FOUND`", body = Problem, content_type = "application/problem+json")),
+    security(("SiteKey" = [])))]
+#[get("/devices/{uuid}")]
+async fn get(state: State, _call: Call, req: HttpRequest) -> Result<web::Json<DeviceView>> {
+    Ok(web::Json(named(&state, &req).await?.into()))
+}
+
+/// Rename a device
+///
+/// Needs the device's password once it has one.
+#[utoipa::path(operation_id = "renameDevice", tag = "devices", request_body = Rename,
+    params(("uuid" = String, Path, description = "The device's uuid, percent-encoded", example = "0f8b6c2e-classroom-3"),
+        ("x-device-password" = Option<String>, Header, description = "The device's password, percent-encoded")),
+    responses((status = 200, description = "The device", body = DeviceView),
+        (status = 404, description = "`DEVICE_NOT_FOUND`", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The password changed at the same moment", body = Problem, content_type = "application/problem+json")),
+    security(("SiteKey" = []), ("ApiSecret" = [])))]
+#[put("/devices/{uuid}/name")]
+async fn rename(state: State, call: Call, req: HttpRequest) -> Result<web::Json<DeviceView>> {
+    let change: Rename = call.json(&req)?;
+    let name = clean_name("The name", change.name.as_deref())?;
+    let (seen, _) = managed(&state, &req, &call, None).await?;
+    let now = state.clock.now();
+    let device = state
+        .writer
+        .write(async move |tx| {
+            let device = device::lock(tx, &seen).await?;
+            device::rename(tx, device, name.clone(), now).await
+        })
+        .await?;
+    Ok(web::Json(device.into()))
+}
+
+/// Set or change a device's password
+///
+/// A change needs the present password. The first password of a device that has given access to apps needs one of its
+/// app tokens that may write. `revokeTokens` ends the tokens given before.
+#[utoipa::path(operation_id = "setDevicePassword", tag = "devices", request_body = NewPassword,
+    params(("uuid" = String, Path, description = "The device's uuid, percent-encoded", example = "0f8b6c2e-classroom-3"),
+        ("x-device-password" = Option<String>, Header, description = "The present password, percent-encoded")),
+    responses((status = 200, description = "The device", body = DeviceView),
+        (status = 403, description = "`DEVICE_PROOF_REQUIRED`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`DEVICE_NOT_FOUND`", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The password changed at the same moment", body = Problem, content_type = "application/problem+json")),
+    security(("SiteKey" = []), ("AppToken" = []), ("ApiSecret" = [])))]
+#[put("/devices/{uuid}/password")]
+async fn set_password(
+    state: State,
+    call: Call,
+    req: HttpRequest,
+    rates: web::Data<AddressRates>,
+    settings: web::Data<Settings>,
+) -> Result<HttpResponse> {
+    let quota = rates.count(&state, call.ip, settings.get().kv_rate_address)?;
+    let new: NewPassword = call.json(&req)?;
+    check_password(&new.new_password)?;
+    let hint = clean_name("The hint", new.password_hint.as_deref())?;
+    let (seen, is_admin) = managed(&state, &req, &call, new.current_password.as_ref()).await?;
+    let hash = state.passwords.hash(new.new_password.expose()).await?;
+    let (now, device_id, claim, revoke) = (state.clock.now(), seen.id, call.claim, new.revoke_tokens);
+    let outcome = state
+        .writer
+        .write(async move |tx| {
+            let device = device::lock(tx, &seen).await?;
+            if !is_admin {
+                device::require_proof(tx, &device, claim.as_ref()).await?;
+            }
+            if revoke {
+                install::revoke_all_of(tx, device.id).await?;
+            }
+            device::set_password(tx, device, Some(hash.clone()), hint.clone(), now).await
+        })
+        .await;
+    state.wakeups.wake(device_id);
+    Quota::tell(quota, outcome.map(|device| HttpResponse::Ok().json(DeviceView::from(device))))
+}
+
+/// Take a device's password away
+///
+/// Needs the present password, in the body or as `x-device-password`.
+#[utoipa::path(operation_id = "deleteDevicePassword", tag = "devices", request_body = Option<PresentPassword>,
+    params(("uuid" = String, Path, description = "The device's uuid, percent-encoded", example = "0f8b6c2e-classroom-3"),
+        ("x-device-password" = Option<String>, Header, description = "The present password, percent-encoded")),
+    responses((status = 204, description = "It has no password now"),
+        (status = 404, description = "`DEVICE_NOT_FOUND`", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The password changed at the same moment", body = Problem, content_type = "application/problem+json")),
+    security(("SiteKey" = []), ("ApiSecret" = [])))]
+#[delete("/devices/{uuid}/password")]
+async fn delete_password(state: State, call: Call, req: HttpRequest) -> Result<HttpResponse> {
+    let present: PresentPassword = call.optional_json(&req)?.unwrap_or_default();
+    let (seen, _) = managed(&state, &req, &call, present.password.as_ref()).await?;
+    let now = state.clock.now();
+    state
+        .writer
+        .write(async move |tx| {
+            let device = device::lock(tx, &seen).await?;
+            device::set_password(tx, device, None, None, now).await
+        })
+        .await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Ask whether a password is the right one
+///
+/// Counts as a try: five wrong ones in 15 minutes lock the address out of this device for 15 minutes.
+#[utoipa::path(operation_id = "verifyDevicePassword", tag = "devices", request_body = Option<PresentPassword>,
+    params(("uuid" = String, Path, description = "The device's uuid, percent-encoded", example = "0f8b6c2e-classroom-3"),
+        ("x-device-password" = Option<String>, Header, description = "The password, percent-encoded")),
+    responses((status = 200, description = "Whether it is", body = Verdict),
+        (status = 404, description = "`DEVICE_NOT_FOUND`", body = Problem, content_type = "application/problem+json")),
+    security(("SiteKey" = [])))]
+#[post("/devices/{uuid}/password/verify")]
+async fn verify_password(
+    state: State,
+    call: Call,
+    req: HttpRequest,
+    rates: web::Data<AddressRates>,
+    settings: web::Data<Settings>,
+) -> Result<HttpResponse> {
+    let quota = rates.count(&state, call.ip, settings.get().kv_rate_address)?;
+    let outcome = async {
+        let present: PresentPassword = call.optional_json(&req)?.unwrap_or_default();
+        let device = named(&state, &req).await?;
+        let given = present.password.or(Call::device_password(&req)?);
+        let given = given.ok_or_else(|| Error::malformed("A password is required."))?;
+        let valid = password::is_password(&state, &device, &given, call.ip).await?;
+        Ok(HttpResponse::Ok().json(Verdict { valid }))
+    };
+    Quota::tell(quota, outcome.await)
+}
+
+/// Delete a device
+///
+/// Deletes its tokens and keys as well. Needs its password if it has one; else, if it has given access to apps, one of
+/// its app tokens that may write.
+#[utoipa::path(operation_id = "deleteDevice", tag = "devices",
+    params(("uuid" = String, Path, description = "The device's uuid, percent-encoded", example = "0f8b6c2e-classroom-3"),
+        ("x-device-password" = Option<String>, Header, description = "The device's password, percent-encoded")),
+    responses((status = 204, description = "It is gone"),
+        (status = 403, description = "`DEVICE_PROOF_REQUIRED`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`DEVICE_NOT_FOUND`", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The password changed at the same moment", body = Problem, content_type = "application/problem+json")),
+    security(("SiteKey" = []), ("AppToken" = []), ("ApiSecret" = [])))]
+#[delete("/devices/{uuid}")]
+async fn delete(state: State, call: Call, req: HttpRequest) -> Result<HttpResponse> {
+    let (seen, is_admin) = managed(&state, &req, &call, None).await?;
+    let (device_id, claim) = (seen.id, call.claim);
+    state
+        .writer
+        .write(async move |tx| {
+            let device = device::lock(tx, &seen).await?;
+            if !is_admin {
+                device::require_proof(tx, &device, claim.as_ref()).await?;
+            }
+            device::delete(tx, device).await
+        })
+        .await?;
+    state.wakeups.wake(device_id);
+    Ok(HttpResponse::NoContent().finish())
+}

@@ -1,0 +1,127 @@
+//! Handlers of `/public-api/devices/{uuid}/kv/{key}`.
+
+use actix_web::{HttpRequest, HttpResponse, delete, get, http::header, put, web};
+use serde_json::json;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::ttl;
+use crate::{
+    admin::{Actor, Allowed, audit, scope},
+    base::{
+        error::{Problem, Result},
+        input::{self, Query, path_segment, read_body, require_json},
+        state::State,
+    },
+    devices::{self, check_uuid},
+    kv::{
+        Store,
+        dto::{TtlQuery, Written},
+        etag::{Precondition, etag},
+        key::Key,
+        plan::{Action, Change, Done, Op},
+        value::Value,
+    },
+};
+
+pub(super) fn routes(cfg: &mut ServiceConfig) {
+    cfg.service(get).service(put).service(delete);
+}
+
+/// The device and key a path names.
+async fn place(state: &State, req: &HttpRequest) -> Result<(entity::device::Model, Key)> {
+    let uuid = path_segment(req, 3)?;
+    check_uuid(&uuid)?;
+    let key = Key::from_path(req, 5)?;
+    Ok((devices::require(state.db.orm(), &uuid).await?, key))
+}
+
+/// Writes as an admin: under the preconditions of the request, and on record.
+async fn write(
+    state: &State,
+    store: &Store,
+    actor: Actor,
+    req: &HttpRequest,
+    action: Action,
+    what: &'static str,
+) -> Result<(i64, Key, Done)> {
+    let (device, key) = place(state, req).await?;
+    let change = Change { key: key.clone(), action, precondition: Precondition::of(req) };
+    let op = Op { device_id: device.id, ip: actor.ip.to_string(), changes: vec![change], is_batch: false };
+    let done = store.write(op).await?;
+    let (changes, now, uuid) = (json!({ "key": key.as_str(), "revision": done.revision }), done.at, device.uuid.0);
+    state
+        .writer
+        .write(async move |tx| audit::record(tx, &actor, what, "device", &uuid, changes.clone(), now).await)
+        .await?;
+    Ok((device.id, key, done))
+}
+
+/// Read a value of any device
+#[utoipa::path(operation_id = "adminGetValue", tag = "admin: devices",
+    params(("uuid" = String, Path, description = "The device's uuid, percent-encoded", example = "0f8b6c2e-classroom-3"),
+        ("key" = String, Path, description = "The key, percent-encoded", example = "homework-2026-11-21")),
+    responses((status = 200, description = "The value: any JSON", body = serde_json::Value, headers(("ETag" = String, description = "Revision of the key, quoted")), example = json!({"math": "p. 12"})),
+        (status = 404, description = "`DEVICE_NOT_FOUND` or `KEY_NOT_FOUND`", body = Problem, content_type = "application/problem+json")),
+    security(("ApiSecret" = []), ("AdminJwt" = [])))]
+#[get("/public-api/devices/{uuid}/kv/{key}")]
+async fn get(state: State, _admin: Allowed<scope::AppsWrite>, req: HttpRequest) -> Result<HttpResponse> {
+    let (device, key) = place(&state, &req).await?;
+    let row = crate::kv::read::row(state.db.orm(), device.id, &key, state.clock.now()).await?;
+    Ok(HttpResponse::Ok()
+        .insert_header((header::ETAG, etag(row.revision)))
+        .insert_header((header::CACHE_CONTROL, "private, no-cache"))
+        .content_type("application/json")
+        .body(row.value))
+}
+
+/// Store a value for any device
+#[utoipa::path(operation_id = "adminSetValue", tag = "admin: devices",
+    request_body(content = serde_json::Value, description = "Any JSON", example = json!({"math": "p. 12"})),
+    params(("uuid" = String, Path, description = "The device's uuid, percent-encoded", example = "0f8b6c2e-classroom-3"),
+        ("key" = String, Path, description = "The key, percent-encoded", example = "homework-2026-11-21"), TtlQuery,
+        ("If-Match" = Option<String>, Header, description = "Only if the key has this ETag", example = "\"41\"", nullable = false)),
+    responses((status = 200, description = "Stored", body = Written, headers(("ETag" = String, description = "Revision of the key, quoted"))),
+        (status = 404, description = "`DEVICE_NOT_FOUND`", body = Problem, content_type = "application/problem+json"),
+        (status = 412, description = "`PRECONDITION_FAILED`", body = Problem, content_type = "application/problem+json")),
+    security(("ApiSecret" = []), ("AdminJwt" = [])))]
+#[put("/public-api/devices/{uuid}/kv/{key}")]
+async fn put(
+    state: State,
+    store: web::Data<Store>,
+    admin: Allowed<scope::AppsWrite>,
+    query: Query<TtlQuery>,
+    payload: web::Payload,
+    req: HttpRequest,
+) -> Result<HttpResponse> {
+    let most = state.config.kv.max_value_bytes;
+    let body = read_body(&req, payload.into_inner(), most.max(input::BODY_LIMIT)).await?;
+    if !body.is_empty() {
+        require_json(&req)?;
+    }
+    let action = Action::Set { value: Value::new(&body, most)?, ttl: ttl(query.0.ttl.as_deref())? };
+    let (device_id, key, done) = write(&state, &store, admin.into_actor(), &req, action, "set_key").await?;
+    let created = done.applied.first().is_some_and(|one| one.changed);
+    let written =
+        Written { device_id, key: key.as_str().to_owned(), created, updated_at: done.at, revision: done.revision };
+    Ok(HttpResponse::Ok().insert_header((header::ETAG, etag(done.revision))).json(written))
+}
+
+/// Delete a key of any device
+#[utoipa::path(operation_id = "adminDeleteKey", tag = "admin: devices",
+    params(("uuid" = String, Path, description = "The device's uuid, percent-encoded", example = "0f8b6c2e-classroom-3"),
+        ("key" = String, Path, description = "The key, percent-encoded", example = "homework-2026-11-21"),
+        ("If-Match" = Option<String>, Header, description = "Only if the key has this ETag", example = "\"41\"", nullable = false)),
+    responses((status = 204, description = "It is gone"),
+        (status = 404, description = "`DEVICE_NOT_FOUND` or `KEY_NOT_FOUND`", body = Problem, content_type = "application/problem+json"),
+        (status = 412, description = "`PRECONDITION_FAILED`", body = Problem, content_type = "application/problem+json")),
+    security(("ApiSecret" = []), ("AdminJwt" = [])))]
+#[delete("/public-api/devices/{uuid}/kv/{key}")]
+async fn delete(
+    state: State,
+    store: web::Data<Store>,
+    admin: Allowed<scope::AppsWrite>,
+    req: HttpRequest,
+) -> Result<HttpResponse> {
+    write(&state, &store, admin.into_actor(), &req, Action::DeleteExisting, "delete_key").await?;
+    Ok(HttpResponse::NoContent().finish())
+}

@@ -1,0 +1,322 @@
+//! What a batch of writes comes to: decided in memory against the rows it touches, before anything is written.
+//!
+//! Pure: both databases load the same [`Overlay`], decide with the same code, and store what came out.
+
+use std::collections::HashMap;
+
+use entity::UtcMillis;
+
+use super::{
+    CHECK_FAILED, DEVICE_QUOTA, KEY_NOT_FOUND, PRECONDITION_FAILED, etag::Precondition, key::Key, value::Value,
+};
+use crate::{
+    base::error::{Error, Result},
+    devices::install::invalid_token,
+};
+
+/// Something that happens to a key.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Store a value; `ttl` in seconds.
+    Set {
+        /// What to store.
+        value: Value,
+        /// Seconds until it expires; none: never.
+        ttl: Option<i64>,
+    },
+    /// Delete; absent is no error.
+    Delete,
+    /// Delete; absent is 404.
+    DeleteExisting,
+    /// Only the precondition.
+    Check,
+    /// Clear up if it has expired.
+    Expire,
+}
+
+/// One change of an [`Op`].
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The key.
+    pub key: Key,
+    /// What happens to it.
+    pub action: Action,
+    /// What has to hold before.
+    pub precondition: Precondition,
+}
+
+/// Changes of one device that happen together or not at all.
+#[derive(Clone, Debug)]
+pub struct Op {
+    /// Whose store.
+    pub device_id: i64,
+    /// Address of the writer.
+    pub ip: String,
+    /// In this order.
+    pub changes: Vec<Change>,
+    /// A failed precondition is 409 with its index; else 412.
+    pub is_batch: bool,
+}
+
+/// What a change came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// Revision of the key's last change; 0 when it never was.
+    pub revision: i64,
+    /// Set: the key was absent before. Delete: it was there.
+    pub changed: bool,
+}
+
+/// What an op came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// The device's revision after it.
+    pub revision: i64,
+    /// When it happened.
+    pub at: UtcMillis,
+    /// One for each change.
+    pub applied: Vec<Applied>,
+}
+
+/// Limits of one device.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Most keys.
+    pub keys: i64,
+    /// Most bytes of values.
+    pub bytes: i64,
+}
+
+/// A stored row, without its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Of its last change.
+    pub revision: i64,
+    /// Bytes of its value.
+    pub size: i64,
+    /// When the key was made.
+    pub created_at: UtcMillis,
+    /// By which address.
+    pub creator_ip: String,
+    /// From when it counts as absent.
+    pub expires_at: Option<UtcMillis>,
+}
+
+impl Row {
+    fn expired(&self, now: UtcMillis) -> bool {
+        self.expires_at.is_some_and(|at| at <= now)
+    }
+}
+
+/// A device's counters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Of its last change.
+    pub revision: i64,
+    /// Rows, expired ones included.
+    pub keys: i64,
+    /// Bytes of their values.
+    pub bytes: i64,
+    /// Expired rows among them, as far as they matter (near the limit).
+    pub expired_keys: i64,
+    /// Bytes of those.
+    pub expired_bytes: i64,
+}
+
+/// A key of the batch: what is stored, and what it will be.
+#[derive(Clone, Debug, Default)]
+pub struct Slot {
+    /// As loaded.
+    pub stored: Option<Row>,
+    /// After the decisions so far.
+    pub row: Option<Row>,
+    /// The new value, if one was set last.
+    pub value: Option<Value>,
+    /// Address of the last writer.
+    pub updater_ip: String,
+    /// Whether it differs from what is stored.
+    pub dirty: bool,
+}
+
+/// A line of the change log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Logged {
+    /// The device.
+    pub device_id: i64,
+    /// The change's number.
+    pub revision: i64,
+    /// The key.
+    pub key: Key,
+    /// Deleted; else written.
+    pub deleted: bool,
+}
+
+/// Everything a batch touches.
+#[derive(Debug, Default)]
+pub struct Overlay {
+    /// Counters by device; `None`: there is no such device.
+    pub devices: HashMap<i64, Option<Counters>>,
+    /// Slots by device and key.
+    pub slots: HashMap<(i64, Key), Slot>,
+    /// New lines of the change log.
+    pub log: Vec<Logged>,
+}
+
+impl Op {
+    /// Most keys and bytes this op could add.
+    #[must_use]
+    pub fn growth(&self) -> (i64, i64) {
+        self.changes.iter().fold((0, 0), |(keys, bytes), change| match &change.action {
+            Action::Set { value, .. } => (keys + 1, bytes + value.size()),
+            _ => (keys, bytes),
+        })
+    }
+}
+
+impl Counters {
+    /// Whether that much more could reach the limits, so that expired rows have to be counted exactly.
+    #[must_use]
+    pub fn near(&self, (keys, bytes): (i64, i64), limits: Limits) -> bool {
+        self.keys + keys > limits.keys || self.bytes + bytes > limits.bytes
+    }
+}
+
+impl Overlay {
+    /// Decides an op: all of its changes, or none.
+    ///
+    /// # Errors
+    /// Why it is refused. Then the overlay is as it was.
+    pub fn decide(&mut self, op: &Op, limits: Limits, now: UtcMillis) -> Result<Done> {
+        let Some(Some(before)) = self.devices.get(&op.device_id).copied() else { return Err(invalid_token()) };
+        let logged = self.log.len();
+        let mut undo = Vec::with_capacity(op.changes.len());
+        let mut counters = before;
+        let mut applied = Vec::with_capacity(op.changes.len());
+        let mut refused = None;
+        for (index, change) in op.changes.iter().enumerate() {
+            let slot = self.slots.entry((op.device_id, change.key.clone())).or_default();
+            undo.push((change.key.clone(), slot.clone()));
+            match slot.apply(change, &mut counters, &op.ip, now) {
+                Ok(step) => {
+                    if let Some(deleted) = step.logged {
+                        let (device_id, key) = (op.device_id, change.key.clone());
+                        self.log.push(Logged { device_id, revision: counters.revision, key, deleted });
+                    }
+                    applied.push(step.applied);
+                }
+                Err(refusal) => {
+                    refused = Some(refusal.error(op.is_batch, index));
+                    break;
+                }
+            }
+        }
+        let grown = counters.keys > before.keys || counters.bytes > before.bytes;
+        let full = counters.keys - counters.expired_keys > limits.keys
+            || counters.bytes - counters.expired_bytes > limits.bytes;
+        if refused.is_none() && grown && full {
+            refused = Some(DEVICE_QUOTA.error("The device's store is full."));
+        }
+        if let Some(error) = refused {
+            for (key, slot) in undo.into_iter().rev() {
+                self.slots.insert((op.device_id, key), slot);
+            }
+            self.log.truncate(logged);
+            return Err(error);
+        }
+        self.devices.insert(op.device_id, Some(counters));
+        Ok(Done { revision: counters.revision, at: now, applied })
+    }
+}
+
+struct Step {
+    applied: Applied,
+    /// Whether a line is logged, and whether it says deleted.
+    logged: Option<bool>,
+}
+
+enum Refusal {
+    Precondition,
+    Absent,
+}
+
+impl Refusal {
+    fn error(self, is_batch: bool, index: usize) -> Error {
+        match self {
+            Self::Absent => KEY_NOT_FOUND.error("There is no such key."),
+            Self::Precondition if is_batch => {
+                CHECK_FAILED.error(format!("Operation {index} expected another revision.")).with("index", index)
+            }
+            Self::Precondition => PRECONDITION_FAILED.error("The key is not in the state the request asks for."),
+        }
+    }
+}
+
+impl Slot {
+    fn apply(&mut self, change: &Change, counters: &mut Counters, ip: &str, now: UtcMillis) -> Result<Step, Refusal> {
+        let live = self.row.as_ref().filter(|row| !row.expired(now)).map(|row| row.revision);
+        if !change.precondition.holds(live) {
+            return Err(Refusal::Precondition);
+        }
+        let unchanged = Step { applied: Applied { revision: live.unwrap_or(0), changed: false }, logged: None };
+        match &change.action {
+            Action::Check => Ok(unchanged),
+            Action::Set { value, ttl } => Ok(self.set(value, *ttl, live.is_some(), counters, ip, now)),
+            Action::DeleteExisting if live.is_none() => Err(Refusal::Absent),
+            Action::Delete if live.is_none() => {
+                Ok(Step { applied: Applied { revision: counters.revision, changed: false }, logged: None })
+            }
+            Action::Delete | Action::DeleteExisting => Ok(self.delete(counters)),
+            Action::Expire if self.row.is_some() && live.is_none() => {
+                counters.expired_keys = (counters.expired_keys - 1).max(0);
+                Ok(self.delete(counters))
+            }
+            Action::Expire => Ok(unchanged),
+        }
+    }
+
+    fn set(
+        &mut self,
+        value: &Value,
+        ttl: Option<i64>,
+        was_live: bool,
+        counters: &mut Counters,
+        ip: &str,
+        now: UtcMillis,
+    ) -> Step {
+        counters.revision += 1;
+        counters.bytes += value.size();
+        let (created_at, creator_ip) = match self.row.take() {
+            Some(old) => {
+                counters.bytes -= old.size;
+                if was_live {
+                    (old.created_at, old.creator_ip)
+                } else {
+                    counters.expired_keys = (counters.expired_keys - 1).max(0);
+                    counters.expired_bytes = (counters.expired_bytes - old.size).max(0);
+                    (now, ip.to_owned())
+                }
+            }
+            None => {
+                counters.keys += 1;
+                (now, ip.to_owned())
+            }
+        };
+        let expires_at = ttl.map(|seconds| now.plus_seconds(seconds));
+        self.row = Some(Row { revision: counters.revision, size: value.size(), created_at, creator_ip, expires_at });
+        self.value = Some(value.clone());
+        ip.clone_into(&mut self.updater_ip);
+        self.dirty = true;
+        Step { applied: Applied { revision: counters.revision, changed: !was_live }, logged: Some(false) }
+    }
+
+    fn delete(&mut self, counters: &mut Counters) -> Step {
+        if let Some(old) = self.row.take() {
+            counters.keys -= 1;
+            counters.bytes -= old.size;
+        }
+        counters.revision += 1;
+        self.value = None;
+        self.dirty = true;
+        Step { applied: Applied { revision: counters.revision, changed: true }, logged: Some(true) }
+    }
+}
