@@ -3,4 +3,5 @@
 #[macro_use]
 mod kit;
 
+mod frame;
 mod kv;
