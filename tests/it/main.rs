@@ -1,3 +1,6 @@
-//! The service from outside: each test starts one of its own, on a database of its own.
+//! Integration tests: each starts a service of its own on a free port, on a database of its own, SQLite and MariaDB.
+
+#[macro_use]
+mod kit;
 
 mod frame;
