@@ -256,7 +256,9 @@ async fn metrics_name_templates_and_ask_for_their_token() {
     let response = service.send(Method::GET, "/metrics", &[("Authorization", &format!("Bearer {token}"))]).await;
     assert_eq!(response.status(), 200);
     let text = response.text().await.unwrap();
-    assert!(text.contains(r#"latchkey_http_request_seconds_count{method="GET",route="/errors/{slug}",status="2xx"} 1"#));
+    assert!(
+        text.contains(r#"latchkey_http_request_seconds_count{method="GET",route="/errors/{slug}",status="2xx"} 1"#)
+    );
     assert!(text.contains("process_resident_memory_bytes"));
     assert!(text.contains("latchkey_commit_writes_count"));
     assert!(!text.contains("secret-path"));

@@ -9,7 +9,9 @@ mod process;
 use std::{sync::Arc, time::Duration};
 
 use entity::UtcMillis;
-use prometheus::{Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder, exponential_buckets};
+use prometheus::{
+    Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder, exponential_buckets,
+};
 
 use self::http::HttpRequests;
 use super::{

@@ -72,7 +72,8 @@ fn resolve(value: &'static Value) -> &'static Value {
 
 fn validator(name: &str, schema: &Value) -> Arc<Validator> {
     static VALIDATORS: OnceLock<Mutex<HashMap<String, Arc<Validator>>>> = OnceLock::new();
-    let mut validators = VALIDATORS.get_or_init(Mutex::default).lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut validators =
+        VALIDATORS.get_or_init(Mutex::default).lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let made = validators.entry(name.to_owned()).or_insert_with(|| {
         let whole = json!({
             "$schema": "https://json-schema.org/draft/2020-12/schema",
