@@ -2,7 +2,10 @@
 //! logic of its own. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a decision is needed.
 
 mod admin;
+mod apps;
 mod config;
+mod database;
+mod devices;
 mod doctor;
 mod migrate;
 mod openapi;
@@ -61,6 +64,12 @@ enum Command {
     Openapi,
     /// Prints the full schema as SQL, with comments.
     Schema(schema::Schema),
+    /// Registers, lists and deletes apps.
+    #[command(subcommand)]
+    Apps(apps::Command),
+    /// Lists and deletes devices.
+    #[command(subcommand)]
+    Devices(devices::Command),
     /// Works on administrators.
     #[command(subcommand)]
     Admin(admin::Command),
@@ -94,6 +103,8 @@ pub fn main() -> ExitCode {
         Command::Config(command) => command.run(&global),
         Command::Openapi => openapi::run(),
         Command::Schema(command) => command.run(),
+        Command::Apps(command) => command.run(&global),
+        Command::Devices(command) => command.run(&global),
         Command::Admin(command) => command.run(&global),
         Command::Doctor => doctor::run(&global),
     };
