@@ -320,3 +320,6 @@ impl Slot {
         Step { applied: Applied { revision: counters.revision, changed: true }, logged: Some(true) }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,85 @@
+//! Every answer that a test sees is held against the OpenAPI document: its operation, its status, its schema.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, OnceLock},
+};
+
+use jsonschema::Validator;
+use serde_json::{Value, json};
+
+use super::Answer;
+
+static DOCUMENT: OnceLock<Value> = OnceLock::new();
+
+fn document() -> &'static Value {
+    DOCUMENT.get_or_init(|| serde_json::to_value(latchkey::server::openapi::document()).expect("a document"))
+}
+
+/// The template and operation of a path, literal pieces before parameters.
+pub fn operation(method: &str, path: &str) -> Option<(&'static str, &'static Value)> {
+    let path = path.split('?').next().unwrap_or_default();
+    let method = if method == "HEAD" { "get".to_owned() } else { method.to_ascii_lowercase() };
+    let paths = document()["paths"].as_object().expect("paths");
+    let matching = paths.iter().filter(|(template, _)| fits(template, path));
+    let (template, item) = matching.min_by_key(|(template, _)| template.matches('{').count())?;
+    item.get(&method).map(|operation| (template.as_str(), operation))
+}
+
+fn fits(template: &str, path: &str) -> bool {
+    let (template, path): (Vec<_>, Vec<_>) = (template.split('/').collect(), path.split('/').collect());
+    template.len() == path.len()
+        && template.iter().zip(&path).all(|(t, p)| (t.starts_with('{') && !p.is_empty()) || t == p)
+}
+
+/// Panics unless the answer is documented. Calls that match no operation have to be answered 404 or 405.
+#[track_caller]
+pub fn check(method: &str, path: &str, answer: &Answer) {
+    assert!(answer.headers.contains_key("x-request-id"), "{method} {path}: no X-Request-Id");
+    let Some((template, operation)) = operation(method, path) else {
+        return;
+    };
+    let status = answer.status.to_string();
+    let Some(response) = operation["responses"].get(&status) else {
+        panic!("{method} {template}: status {status} is not documented: {}", answer.text());
+    };
+    if method == "HEAD" || answer.body.is_empty() {
+        return;
+    }
+    let kind = answer.header("content-type").unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default();
+    let response = resolve(response);
+    let Some(media) = response["content"].get(kind) else {
+        panic!("{method} {template}: {status} with {kind} is not documented");
+    };
+    let is_json = kind == "application/json" || kind.ends_with("+json");
+    if !is_json || media["schema"].is_null() {
+        return;
+    }
+    let validator = validator(&format!("{method} {template} {status} {kind}"), &media["schema"]);
+    let body = answer.json();
+    let errors: Vec<String> =
+        validator.iter_errors(&body).map(|error| format!("{}: {error}", error.instance_path)).collect();
+    assert!(errors.is_empty(), "{method} {template} {status}: {errors:?}\n{body}");
+}
+
+fn resolve(value: &'static Value) -> &'static Value {
+    match value["$ref"].as_str().and_then(|reference| reference.strip_prefix('#')) {
+        Some(pointer) => document().pointer(pointer).expect("a reference that leads somewhere"),
+        None => value,
+    }
+}
+
+fn validator(name: &str, schema: &Value) -> Arc<Validator> {
+    static VALIDATORS: OnceLock<Mutex<HashMap<String, Arc<Validator>>>> = OnceLock::new();
+    let mut validators = VALIDATORS.get_or_init(Mutex::default).lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let made = validators.entry(name.to_owned()).or_insert_with(|| {
+        let whole = json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "allOf": [schema],
+            "components": document()["components"],
+        });
+        Arc::new(jsonschema::validator_for(&whole).expect("a schema"))
+    });
+    Arc::clone(made)
+}

@@ -1,0 +1,47 @@
+//! What the tests stand on: a service in this process ([`TestApp`]), clients, databases, and the check that every
+//! answer is as the OpenAPI document says.
+
+mod answer;
+mod app;
+mod conformance;
+mod database;
+mod process;
+
+pub use answer::{Answer, Call};
+pub use app::{Device, TestApp};
+pub use database::Database;
+pub use process::Process;
+
+/// Runs a test's future to its end on a runtime of its own.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    actix_web::rt::System::new().block_on(future)
+}
+
+/// Declares tests that run on both databases: `name::sqlite` and `name::mysql`.
+#[macro_export]
+macro_rules! on_both {
+    ($($(#[$meta:meta])* async fn $name:ident($app:ident: TestApp) $body:block)*) => {
+        $(
+            $(#[$meta])*
+            mod $name {
+                #[allow(unused_imports, reason = "a test may need nothing of its file")]
+                use super::*;
+
+                async fn test($app: $crate::kit::TestApp) {
+                    $body
+                    $app.stop().await;
+                }
+
+                #[test]
+                fn sqlite() {
+                    $crate::kit::block_on(async { test($crate::kit::TestApp::start($crate::kit::Database::sqlite()).await).await });
+                }
+
+                #[test]
+                fn mysql() {
+                    $crate::kit::block_on(async { test($crate::kit::TestApp::start($crate::kit::Database::mysql().await).await).await });
+                }
+            }
+        )*
+    };
+}
