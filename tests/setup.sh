@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Makes sure of what the tests need and leaves alone what is there:
+# tests/setup.sh [database|chromium|playwright|schemathesis|wrk]...
+# Makes sure of what the tests need (all but wrk, or the parts that are named) and leaves alone what is there:
 #   - MariaDB or MySQL on 127.0.0.1:3306, user root without a password. Where nothing listens there, a server of the
 #     tests' own is started with its data under target/mariadb.
 #   - Chromium and playwright-core for the Swagger UI test
 #   - schemathesis in target/venv
+#   - wrk, which `make bench` drives the service with
 # On Debian, as root, missing packages are installed; elsewhere it says what to install.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -87,8 +89,12 @@ need_schemathesis() {
     say "$("$target/venv/bin/schemathesis" --version)"
 }
 
+need_wrk() {
+    pick wrk >/dev/null || install wrk
+    say "$(pick wrk)"
+}
+
 command -v curl >/dev/null || install curl
-need_database
-need_chromium
-need_playwright
-need_schemathesis
+parts=("$@")
+[ $# -gt 0 ] || parts=(database chromium playwright schemathesis)
+for part in "${parts[@]}"; do "need_$part"; done

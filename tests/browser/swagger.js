@@ -64,7 +64,7 @@ async function main () {
     await authorize(page, 'ApiSecret', API_SECRET)
     await page.locator('.modal-ux').getByRole('button', { name: 'Close' }).last().click()
 
-    const value = await execute(page, 'readValue', { key: 'greeting' })
+    const value = await execute(page, 'getValue', { key: 'greeting' })
     assert.strictEqual(value.status, '200', 'GET /kv/{key} with the app token')
     assert.match(value.body, /hello from the test/)
 
