@@ -60,8 +60,8 @@ browser: ## Swagger UI in a real Chromium
 	cargo build --bin latchkey
 	tests/browser/run.sh $(TEST_BIN)
 
-bench: tools ## measure; QUICK=1 leaves out the ten million keys
-	load/bench.sh
+bench: tools ## measure; QUICK=1 leaves out the ten million keys, ARGS=--write keeps the table
+	load/bench.sh $(ARGS)
 
 image: ## build the container image latchkey
 	docker build -t latchkey .

@@ -79,7 +79,6 @@ def sqlite(path: Path, content: Content) -> None:
     for _, sql in indexes:
         db.execute(sql)
     db.execute("COMMIT")
-    db.execute("ANALYZE")
     db.execute("PRAGMA journal_mode = WAL")
     wrong = db.execute(
         "SELECT count(*) FROM device d JOIN (SELECT device_id, count(*) AS n, sum(size) AS bytes, max(revision) AS last "
