@@ -1,2 +1,7 @@
-//! Latchkey.
-fn main() {}
+//! `latchkey`: command line → configuration → run.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    latchkey::cli::main()
+}

@@ -25,21 +25,20 @@ const BODY_PAUSE: Duration = Duration::from_secs(15);
 /// Longest time for a whole body.
 const BODY_TIME: Duration = Duration::from_secs(300);
 
-/// The id of the request: the client's own if it sent a fitting one, else a UUID v7. Put there by the outermost
-/// middleware.
-#[derive(Clone, Debug)]
-pub struct RequestId(pub String);
+/// The header that carries the id of a request, in both directions.
+pub static X_REQUEST_ID: header::HeaderName = header::HeaderName::from_static("x-request-id");
 
-/// What kind of caller the request turned out to come from, for the access log: `root`, `admin`, `secret`, … Put
-/// there by the extractor that recognised the credential.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CallerKind(pub &'static str);
-
-/// The id of this request; empty when no middleware gave it one.
+/// The id of this request: the client's own if it sent a fitting one, else a UUID v7 that the outermost middleware
+/// put into the request's headers in its place. Empty when no middleware did.
 #[must_use]
 pub fn request_id(req: &HttpRequest) -> String {
-    req.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default()
+    req.headers().get(&X_REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned()
 }
+
+/// Who is asking, by kind (`admin`, `app`, `device`, …), for the access line. Put into the request's extensions by
+/// the extractor that found out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallerKind(pub &'static str);
 
 /// The client's address. `X-Forwarded-For` counts only when the peer is one of `server.trusted_proxies`; it is read
 /// from the right, and the first address that is not a trusted proxy is the client's.

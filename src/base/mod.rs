@@ -7,9 +7,14 @@ pub mod db;
 pub mod error;
 pub mod idempotency;
 pub mod input;
+pub mod job;
 pub mod json_text;
+pub mod lease;
+pub mod metrics;
 pub mod page;
 pub mod rate;
+#[cfg(test)]
+pub(crate) mod scratch;
 pub mod secret;
 pub mod state;
 pub mod wake;

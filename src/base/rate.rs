@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn a_window_allows_its_limit_and_opens_anew_after_a_minute() {
         let rates = Rates::default();
-        let at = |millis| UtcMillis(1_000_000 + millis);
+        let at = |millis: i64| UtcMillis(1_000_000 + millis);
         assert_eq!(rates.count("a", 2, at(0)).unwrap(), Some(Quota { limit: 2, remaining: 1, reset: 60 }));
         assert_eq!(rates.count("a", 2, at(30_001)).unwrap(), Some(Quota { limit: 2, remaining: 0, reset: 30 }));
         assert!(rates.count("a", 2, at(59_999)).is_err());

@@ -7,7 +7,6 @@ use std::{
 };
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
-
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -15,6 +14,7 @@ use super::{
     commit::Writer,
     db::Db,
     error::{Error, Result},
+    metrics::Metrics,
     secret::{Passwords, Sealer},
     wake::Wakeups,
 };
@@ -37,12 +37,16 @@ pub struct Shared {
     pub clock: Clock,
     /// Seals what must not lie in the database in clear.
     pub sealer: Sealer,
-    /// Hashes and checks passwords, two at a time.
+    /// Hashes and checks passwords, a few at a time.
     pub passwords: Passwords,
     /// Wakes open change streams.
     pub wakeups: Wakeups,
-    /// Cancelled when the service begins to stop: whoever waits for something should end.
+    /// What is counted and timed.
+    pub metrics: Metrics,
+    /// Cancelled as soon as the service is told to stop: it still answers, but wants no new clients.
     pub stopping: CancellationToken,
+    /// Cancelled when no new request is taken any more: answers without an end (event streams) have to end.
+    pub closing: CancellationToken,
 }
 
 impl State {
@@ -66,6 +70,7 @@ impl FromRequest for State {
     type Future = Ready<Result<Self>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(req.app_data::<Self>().cloned().ok_or_else(|| Error::internal("the state is not registered")))
+        let state = req.app_data::<Self>().cloned();
+        ready(state.ok_or_else(|| Error::internal("the application was built without its state")))
     }
 }

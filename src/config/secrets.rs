@@ -34,6 +34,15 @@ pub(super) fn location(database_type: &str, database: &str) -> PathBuf {
     beside.filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("./data")).join(FILE_NAME)
 }
 
+/// Where the file of this database lies, relative to the working directory.
+pub fn file_for(database: &super::Database) -> PathBuf {
+    let kind = match database.kind {
+        super::DatabaseKind::Sqlite => "sqlite",
+        super::DatabaseKind::Mysql => "mysql",
+    };
+    location(kind, &database.database)
+}
+
 /// A warning when others than the owner may read or write the file at `path` (relative to `dir`).
 pub(super) fn exposed(dir: &Path, path: &Path) -> Option<String> {
     let mode = fs::metadata(dir.join(path)).ok()?.permissions().mode() & 0o777;

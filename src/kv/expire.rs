@@ -43,7 +43,7 @@ pub async fn purge(state: &State, store: &Store) -> Result<u64> {
                 Err(error) => return Err(error),
             }
         }
-        if u64::try_from(found).unwrap_or(0) < STEP || state.stopping.is_cancelled() {
+        if u64::try_from(found).unwrap_or(0) < STEP || state.closing.is_cancelled() {
             return Ok(removed);
         }
     }

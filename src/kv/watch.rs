@@ -14,7 +14,7 @@ const EVERY: Duration = Duration::from_millis(500);
 /// this.
 pub async fn watch(state: State) {
     let mut seen = HashMap::new();
-    while state.stopping.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
+    while state.closing.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
         if let Err(error) = look(&state, &mut seen).await {
             log::warn!("cannot look for changes of other processes: {error} {:?}", error.cause());
         }

@@ -7,8 +7,11 @@ use sea_orm::{DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, Tr
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{Observe, RETRIES, back_off, thread::Turn};
-use crate::base::error::{Class, Error, Result};
+use super::{RETRIES, back_off, thread::Turn};
+use crate::base::{
+    error::{Class, Error, Result},
+    metrics::CommitMetrics,
+};
 
 /// Most writes of one group.
 const GROUP: usize = 64;
@@ -58,7 +61,7 @@ pub(super) async fn serve(
     orm: DatabaseConnection,
     turn: Arc<Turn>,
     closing: CancellationToken,
-    observe: Observe,
+    commits: CommitMetrics,
 ) {
     let places = Arc::new(Semaphore::new(PLACES as usize));
     let mut group = Vec::with_capacity(GROUP);
@@ -76,15 +79,15 @@ pub(super) async fn serve(
             let _turn = turn.take().await;
             let (count, start) = (jobs.len(), Instant::now());
             commit_group(&orm, jobs).await;
-            observe("general", count, start.elapsed());
+            commits.observe("general", count, start.elapsed());
         } else {
             for job in jobs {
                 let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
-                let orm = orm.clone();
+                let (orm, commits) = (orm.clone(), commits.clone());
                 tokio::task::spawn_local(async move {
                     let start = Instant::now();
                     commit_alone(&orm, job).await;
-                    observe("general", 1, start.elapsed());
+                    commits.observe("general", 1, start.elapsed());
                     drop(place);
                 });
             }

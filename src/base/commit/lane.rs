@@ -6,8 +6,11 @@ use sqlx::{Connection as _, MySqlConnection};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{Observe, RETRIES, back_off, closed, enqueue, thread::Turn};
-use crate::base::error::{Class, Error, Result};
+use super::{RETRIES, back_off, closed, enqueue, thread::Turn};
+use crate::base::{
+    error::{Class, Error, Result},
+    metrics::CommitMetrics,
+};
 
 /// The open transaction a batch writes in.
 pub enum Session<'a> {
@@ -71,7 +74,7 @@ pub(super) async fn serve<B: Batch>(
     mut waiting: mpsc::Receiver<(B::Op, Answer<B::Out>)>,
     turn: Arc<Turn>,
     closing: CancellationToken,
-    observe: Observe,
+    commits: CommitMetrics,
 ) {
     let mut group = Vec::with_capacity(most);
     loop {
@@ -86,7 +89,7 @@ pub(super) async fn serve<B: Batch>(
         let (ops, answers): (Vec<_>, Vec<_>) = group.drain(..).unzip();
         let start = Instant::now();
         let outcomes = commit(&batch, &turn, &ops).await;
-        observe(name, ops.len(), start.elapsed());
+        commits.observe(name, ops.len(), start.elapsed());
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
             let _ = answer.send(outcome); // a caller that went away wants no answer
         }

@@ -36,6 +36,7 @@ use self::{
 use super::{
     db::StartError,
     error::{BUSY, Error, Result},
+    metrics::CommitMetrics,
 };
 use crate::config;
 
@@ -63,30 +64,27 @@ struct Shared {
     starters: mpsc::UnboundedSender<Starter>,
     closing: CancellationToken,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
-    observe: Observe,
+    commits: CommitMetrics,
 }
-
-/// Told of every commit: lane, writes in it, seconds it took.
-pub type Observe = fn(&'static str, usize, Duration);
 
 impl Writer {
     /// Opens the connections for writing and starts the thread that owns them.
     ///
     /// # Errors
     /// When the database cannot be opened.
-    pub async fn start(config: &config::Database, observe: Observe) -> Result<Self, StartError> {
+    pub async fn start(config: &config::Database, commits: CommitMetrics) -> Result<Self, StartError> {
         let (jobs, waiting) = mpsc::channel(QUEUE);
         let (starters, to_start) = mpsc::unbounded_channel();
         let (ready, started) = oneshot::channel();
         let closing = CancellationToken::new();
-        let (config, token) = (config.clone(), closing.clone());
+        let (config, token, observed) = (config.clone(), closing.clone(), commits.clone());
         let thread = std::thread::Builder::new()
             .name("latchkey-writer".to_owned())
-            .spawn(move || thread::run(&config, waiting, to_start, token, ready, observe))
+            .spawn(move || thread::run(&config, waiting, to_start, token, ready, observed))
             .map_err(|error| format!("cannot start the writer's thread: {error}"))?;
         started.await.map_err(|_| "the writer's thread ended at once".to_owned())??;
         let thread = Mutex::new(Some(thread));
-        Ok(Self { shared: Arc::new(Shared { jobs, starters, closing, thread, observe }) })
+        Ok(Self { shared: Arc::new(Shared { jobs, starters, closing, thread, commits }) })
     }
 
     /// Runs `work` in a transaction and answers after its commit. `work` may be run more than once (a deadlock on
@@ -108,9 +106,9 @@ impl Writer {
     #[must_use]
     pub fn lane<B: Batch>(&self, name: &'static str, most: usize, batch: B) -> Lane<B::Op, B::Out> {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        let observe = self.shared.observe;
+        let commits = self.shared.commits.clone();
         let starter: Starter =
-            Box::new(move |turn, closing| Box::pin(lane::serve(name, most, batch, waiting, turn, closing, observe)));
+            Box::new(move |turn, closing| Box::pin(lane::serve(name, most, batch, waiting, turn, closing, commits)));
         // It fails only when the thread has ended; then the lane's queue is closed and answers 503.
         let _ = self.shared.starters.send(starter);
         Lane::new(queue)

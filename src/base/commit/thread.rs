@@ -10,9 +10,12 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Observe, Starter, general, general::Job};
+use super::{Starter, general, general::Job};
 use crate::{
-    base::db::{self, StartError},
+    base::{
+        db::{self, StartError},
+        metrics::CommitMetrics,
+    },
     config::{self, DatabaseKind},
 };
 
@@ -44,7 +47,7 @@ pub(super) fn run(
     mut to_start: mpsc::UnboundedReceiver<Starter>,
     closing: CancellationToken,
     ready: oneshot::Sender<Result<(), StartError>>,
-    observe: Observe,
+    commits: CommitMetrics,
 ) {
     let runtime = match runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -64,7 +67,7 @@ pub(super) fn run(
         };
         let _ = ready.send(Ok(()));
         let running = TaskTracker::new();
-        running.spawn_local(general::serve(jobs, orm.clone(), Arc::clone(&turn), closing.clone(), observe));
+        running.spawn_local(general::serve(jobs, orm.clone(), Arc::clone(&turn), closing.clone(), commits.clone()));
         loop {
             tokio::select! {
                 biased;

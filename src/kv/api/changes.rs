@@ -93,10 +93,10 @@ async fn poll(state: &State, grant: &Grant, since: Option<i64>, wait: Duration) 
     let end = Instant::now() + wait;
     let mut waiting = state.wakeups.wait_for(grant.device_id);
     let (mut found, mut revision) = changes::since(state.db.orm(), grant, since).await?;
-    while found.is_empty() && !state.stopping.is_cancelled() {
+    while found.is_empty() && !state.closing.is_cancelled() {
         tokio::select! {
             () = waiting.woken() => {}
-            () = state.stopping.cancelled() => {}
+            () = state.closing.cancelled() => {}
             () = sleep_until(end) => break,
         }
         (found, revision) = changes::since(state.db.orm(), grant, Some(revision)).await?;
@@ -130,7 +130,7 @@ async fn stream_from(state: State, grant: Grant, since: Option<i64>) -> Result<H
 fn follow(following: Following) -> impl Stream<Item = Result<Bytes>> {
     stream::unfold(following, |mut following| async move {
         loop {
-            let stopping = following.state.stopping.clone();
+            let stopping = following.state.closing.clone();
             let woken = tokio::select! {
                 woken = timeout(HEARTBEAT, following.waiting.woken()) => woken.is_ok(),
                 () = stopping.cancelled() => return None,

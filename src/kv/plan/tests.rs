@@ -12,7 +12,11 @@ fn value(text: &str) -> Value {
 }
 
 fn set(name: &str, text: &str) -> Change {
-    Change { key: key(name), action: Action::Set { value: value(text), ttl: None }, precondition: Precondition::default() }
+    Change {
+        key: key(name),
+        action: Action::Set { value: value(text), ttl: None },
+        precondition: Precondition::default(),
+    }
 }
 
 fn op(changes: Vec<Change>) -> Op {
@@ -30,12 +34,19 @@ fn overlay(counters: Counters, rows: &[(&str, Row)]) -> Overlay {
 }
 
 fn row(revision: i64, size: i64, expires_at: Option<i64>) -> Row {
-    Row { revision, size, created_at: UtcMillis(5), creator_ip: "198.51.100.9".to_owned(), expires_at: expires_at.map(UtcMillis) }
+    Row {
+        revision,
+        size,
+        created_at: UtcMillis(5),
+        creator_ip: "198.51.100.9".to_owned(),
+        expires_at: expires_at.map(UtcMillis),
+    }
 }
 
 #[test]
 fn counters_always_equal_the_sum_of_the_rows() {
-    let mut overlay = overlay(Counters { revision: 7, keys: 1, bytes: 4, ..Counters::default() }, &[("old", row(3, 4, None))]);
+    let mut overlay =
+        overlay(Counters { revision: 7, keys: 1, bytes: 4, ..Counters::default() }, &[("old", row(3, 4, None))]);
     overlay.decide(&op(vec![set("a", "1"), set("a", "12345"), set("old", "12")]), ROOMY, NOW).unwrap();
     let delete = Change { key: key("a"), action: Action::Delete, precondition: Precondition::default() };
     overlay.decide(&op(vec![delete, set("b", "\"x\"")]), ROOMY, NOW).unwrap();

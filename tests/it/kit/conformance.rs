@@ -13,7 +13,7 @@ use super::Answer;
 static DOCUMENT: OnceLock<Value> = OnceLock::new();
 
 fn document() -> &'static Value {
-    DOCUMENT.get_or_init(|| serde_json::to_value(latchkey::server::openapi::document()).expect("a document"))
+    DOCUMENT.get_or_init(|| serde_json::from_slice(&latchkey::server::openapi::document().json).expect("a document"))
 }
 
 /// The template and operation of a path, literal pieces before parameters.
@@ -72,7 +72,8 @@ fn resolve(value: &'static Value) -> &'static Value {
 
 fn validator(name: &str, schema: &Value) -> Arc<Validator> {
     static VALIDATORS: OnceLock<Mutex<HashMap<String, Arc<Validator>>>> = OnceLock::new();
-    let mut validators = VALIDATORS.get_or_init(Mutex::default).lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut validators =
+        VALIDATORS.get_or_init(Mutex::default).lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let made = validators.entry(name.to_owned()).or_insert_with(|| {
         let whole = json!({
             "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -1,0 +1,42 @@
+//! Runs the jobs on their schedules, and keeps the tasks that go on in the background.
+//!
+//! - Runs of a job never overlap, over all replicas: a run holds the lease `job:<name>`, renewed while it lasts, and is
+//!   told to stop when the lease is lost.
+//! - A run that was missed happens once, at start. A run that fails or panics is recorded and the schedule goes on.
+//! - A job that runs every minute or oftener keeps its lease between runs, so that idle runs write (almost) nothing.
+//! - What an admin sets outranks the configuration.
+
+mod admin;
+mod api;
+mod dto;
+mod job;
+mod jobs;
+mod live;
+mod manual;
+mod run;
+mod tasks;
+#[cfg(test)]
+mod tests;
+mod tick;
+mod ticker;
+
+pub use self::{
+    api::routes,
+    job::purge,
+    tasks::{begin as begin_task, finish as finish_task},
+    tick::Scheduler,
+};
+
+use crate::base::error::{Class, Kind};
+
+/// 409
+pub static JOB_RUNNING: Kind = Kind::new(
+    Class::Conflict,
+    "JOB_RUNNING",
+    "The job is running already",
+    "Runs of one job never overlap. Wait until it has ended; GET /public-api/jobs tells. A job that runs every minute \
+     or oftener can be run by hand on the replica that runs it only.",
+);
+
+/// The problems this room answers.
+pub static PROBLEMS: &[&Kind] = &[&JOB_RUNNING];
