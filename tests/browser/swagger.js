@@ -68,7 +68,7 @@ async function main () {
     assert.strictEqual(value.status, '200', 'GET /kv/{key} with the app token')
     assert.match(value.body, /hello from the test/)
 
-    const apps = await execute(page, 'adminListApps', {})
+    const apps = await execute(page, 'adminListApps', { search: 'Test' })
     assert.strictEqual(apps.status, '200', 'GET /public-api/apps with the admin secret')
     assert.match(apps.body, /Test app/)
 
