@@ -4,7 +4,10 @@
 #![expect(clippy::print_stdout, reason = "a command answers on standard output")]
 
 mod admin;
+mod apps;
 mod config;
+mod database;
+mod devices;
 mod doctor;
 mod migrate;
 mod openapi;
@@ -58,6 +61,12 @@ enum Command {
     Openapi,
     /// Prints the full schema as SQL, with comments.
     Schema(schema::Schema),
+    /// Registers, lists and deletes apps.
+    #[command(subcommand)]
+    Apps(apps::Command),
+    /// Lists and deletes devices.
+    #[command(subcommand)]
+    Devices(devices::Command),
     /// Works on administrators.
     #[command(subcommand)]
     Admin(admin::Command),
@@ -91,6 +100,8 @@ pub fn main() -> ExitCode {
         Command::Config(command) => command.run(&global),
         Command::Openapi => openapi::run(),
         Command::Schema(command) => command.run(),
+        Command::Apps(command) => command.run(&global),
+        Command::Devices(command) => command.run(&global),
         Command::Admin(command) => command.run(&global),
         Command::Doctor => doctor::run(&global),
     };

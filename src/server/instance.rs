@@ -23,6 +23,9 @@ pub(super) fn name(database: &config::Database) -> Result<String, StartError> {
         return Ok(id.to_string());
     }
     let id = Uuid::now_v7().to_string();
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+    }
     fs::write(&file, format!("{id}\n")).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
     Ok(id)
 }

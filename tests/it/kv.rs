@@ -232,10 +232,11 @@ on_both! {
         assert_eq!(done["results"][3]["deleted"], true);
         assert_eq!(done["results"][4]["deleted"], false, "deleting nothing is no error");
         assert_eq!(app.get("/kv/b").token(&device.token).send().await.text(), "null");
-        for bad in [json!([]), json!([{"op": "add", "key": "a"}]), json!([{"op": "set", "key": "a"}]), json!([{"op": "check", "key": "a"}]),
+        for bad in [json!([]), json!([{"op": "add", "key": "a"}]), json!([{"op": "check", "key": "a"}]),
             json!([{"op": "set", "key": "a", "value": 1, "ttl": 0}]), json!([{"op": "delete", "key": "a", "ifMatch": -1}]), json!("x")] {
             run(bad).await.problem(400, "MALFORMED_REQUEST");
         }
+        run(json!([{"op": "set", "key": "a"}])).await.problem(400, "VALUE_MISSING");
         run(json!([{"op": "set", "key": "_a", "value": 1}])).await.problem(400, "KEY_RESERVED");
     }
 

@@ -53,7 +53,10 @@ pub fn check(method: &str, path: &str, answer: &Answer) {
         panic!("{method} {template}: {status} with {kind} is not documented");
     };
     let is_json = kind == "application/json" || kind.ends_with("+json");
-    if !is_json || media["schema"].is_null() {
+    // A schema without rules takes any JSON, numbers and strings that this program cannot hold included.
+    let rules =
+        media["schema"].as_object().map_or(0, |schema| schema.keys().filter(|key| *key != "description").count());
+    if !is_json || rules == 0 {
         return;
     }
     let validator = validator(&format!("{method} {template} {status} {kind}"), &media["schema"]);
