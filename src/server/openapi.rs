@@ -10,7 +10,7 @@ use utoipa::{
     openapi::{
         Components, ContentBuilder, HeaderBuilder, Info, ObjectBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Response,
         ResponseBuilder, Schema, Type,
-        path::{Operation, PathItem},
+        path::{Operation, ParameterIn, PathItem},
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
         tag::TagBuilder,
     },
@@ -20,6 +20,7 @@ use utoipa_actix_web::AppExt;
 use super::{frame, routes};
 use crate::base::{
     error::{self, Error, FieldError, Kind, Problem},
+    input::is_classworks,
     secret::sha256_hex,
 };
 
@@ -120,8 +121,8 @@ fn build() -> OpenApi {
     for (name, kind, _) in COMMON {
         components.responses.insert((*name).to_owned(), RefOr::T(problem(kind)));
     }
-    for item in api.paths.paths.values_mut() {
-        operations(item).for_each(complete);
+    for (path, item) in &mut api.paths.paths {
+        operations(item).for_each(|operation| complete(path, operation));
     }
     let base = OpenApiBuilder::new()
         .info(
@@ -150,6 +151,8 @@ enum When {
     Always,
     HasBody,
     HasJson,
+    /// A JSON body, or a query that is ours to define.
+    MayBeInvalid,
     Guarded,
 }
 
@@ -161,13 +164,13 @@ static COMMON: &[(&str, &Kind, When)] = &[
     ("RequestTimeout", &error::REQUEST_TIMEOUT, When::HasBody),
     ("PayloadTooLarge", &error::PAYLOAD_TOO_LARGE, When::HasBody),
     ("UnsupportedMediaType", &error::UNSUPPORTED_MEDIA_TYPE, When::HasJson),
-    ("InvalidRequest", &error::INVALID_REQUEST, When::HasJson),
+    ("InvalidRequest", &error::INVALID_REQUEST, When::MayBeInvalid),
     ("TooManyRequests", &error::TOO_MANY_REQUESTS, When::Guarded),
     ("DatabaseUnavailable", &error::DATABASE_UNAVAILABLE, When::Always),
 ];
 
 /// Adds the common answers that the operation does not describe itself.
-fn complete(operation: &mut Operation) {
+fn complete(path: &str, operation: &mut Operation) {
     let (has_body, has_json) = match &operation.request_body {
         Some(RefOr::T(body)) => (true, body.content.keys().any(|kind| kind.ends_with("json"))),
         Some(RefOr::Ref(_)) => (true, true),
@@ -179,6 +182,7 @@ fn complete(operation: &mut Operation) {
             When::Always => true,
             When::HasBody => has_body,
             When::HasJson => has_json,
+            When::MayBeInvalid => has_json || (has_query(operation) && !is_classworks(path)),
             When::Guarded => guarded,
         };
         let status = kind.class.status().as_u16().to_string();
@@ -187,6 +191,13 @@ fn complete(operation: &mut Operation) {
             operation.responses.responses.insert(status, reference);
         }
     }
+}
+
+fn has_query(operation: &Operation) -> bool {
+    let parameters = operation.parameters.iter().flatten();
+    parameters.into_iter().any(|parameter| {
+        matches!(parameter, RefOr::T(parameter) if matches!(parameter.parameter_in, ParameterIn::Query))
+    })
 }
 
 /// A problem as a reusable answer.
