@@ -28,7 +28,7 @@ function init()
 end
 
 function body()
-  return string.format('{"data":"my value","number":%09d,"pad":"%s"}', random(1, 999999999), pad)
+  return string.format('{"data":"my value","number":%09d,"pad":"%s"}', random(100000000, 999999999), pad)
 end
 
 function request()
