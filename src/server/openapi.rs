@@ -8,8 +8,8 @@ use serde_json::json;
 use utoipa::{
     OpenApi as _, ToSchema,
     openapi::{
-        Components, ContentBuilder, Header, HeaderBuilder, Info, ObjectBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Response,
-        ResponseBuilder, Schema, Type,
+        Components, ContentBuilder, Header, HeaderBuilder, Info, ObjectBuilder, OpenApi, OpenApiBuilder, Ref, RefOr,
+        Response, ResponseBuilder, Schema, Type,
         path::{Operation, ParameterIn, PathItem},
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
         tag::TagBuilder,
@@ -177,7 +177,11 @@ fn complete(path: &str, operation: &mut Operation) {
     };
     // The store keeps the 400 of older clients.
     let has_query = path.starts_with("/public-api")
-        && operation.parameters.iter().flatten().any(|one| one.parameter_in == ParameterIn::Query);
+        && operation
+            .parameters
+            .iter()
+            .flatten()
+            .any(|one| matches!(one, RefOr::T(one) if one.parameter_in == ParameterIn::Query));
     let guarded = operation.security.as_ref().is_some_and(|list| !list.is_empty());
     for (name, kind, when) in COMMON {
         let applies = match when {
@@ -195,7 +199,7 @@ fn complete(path: &str, operation: &mut Operation) {
     }
     for status in ["429", "503"] {
         if let Some(RefOr::T(response)) = operation.responses.responses.get_mut(status) {
-            response.headers.entry("Retry-After".to_owned()).or_insert_with(retry_after);
+            response.headers.entry("Retry-After".to_owned()).or_insert_with(|| RefOr::T(retry_after()));
         }
     }
 }
@@ -217,9 +221,7 @@ fn problem(kind: &'static Kind) -> Response {
         .build();
     let response = ResponseBuilder::new().description(kind.title).content("application/problem+json", content);
     match kind.class {
-        error::Class::TooMany | error::Class::Unavailable => {
-            response.header("Retry-After", retry_after()).build()
-        }
+        error::Class::TooMany | error::Class::Unavailable => response.header("Retry-After", retry_after()).build(),
         _ => response.build(),
     }
 }

@@ -275,10 +275,7 @@ fn every_body_and_every_good_answer_has_an_example_that_fits_its_schema() {
         assert!(responses.keys().any(|status| status.starts_with('2')), "{method} {path}");
         for (status, response) in responses {
             let response = resolve(response);
-            assert!(
-                response["description"].as_str().is_some_and(|text| !text.is_empty()),
-                "{method} {path} {status}"
-            );
+            assert!(response["description"].as_str().is_some_and(|text| !text.is_empty()), "{method} {path} {status}");
             for (kind, media) in response["content"].as_object().into_iter().flatten() {
                 if status.starts_with('2') && kind.ends_with("json") {
                     wrong.extend(example_wrong(&format!("the {status} {kind} answer of {method} {path}"), media));
