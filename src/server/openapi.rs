@@ -8,8 +8,8 @@ use serde_json::json;
 use utoipa::{
     OpenApi as _, ToSchema,
     openapi::{
-        Components, ContentBuilder, HeaderBuilder, Info, ObjectBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Response,
-        ResponseBuilder, Schema, Type,
+        Components, ContentBuilder, Header, HeaderBuilder, Info, ObjectBuilder, OpenApi, OpenApiBuilder, Ref, RefOr,
+        Response, ResponseBuilder, Schema, Type,
         path::{Operation, ParameterIn, PathItem},
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
         tag::TagBuilder,
@@ -20,7 +20,6 @@ use utoipa_actix_web::AppExt;
 use super::{frame, routes};
 use crate::base::{
     error::{self, Error, FieldError, Kind, Problem},
-    input::is_classworks,
     secret::sha256_hex,
 };
 
@@ -151,8 +150,8 @@ enum When {
     Always,
     HasBody,
     HasJson,
-    /// A JSON body, or a query that is ours to define.
-    MayBeInvalid,
+    /// A JSON body, or query parameters where wrong ones are 422.
+    IsChecked,
     Guarded,
 }
 
@@ -164,7 +163,7 @@ static COMMON: &[(&str, &Kind, When)] = &[
     ("RequestTimeout", &error::REQUEST_TIMEOUT, When::HasBody),
     ("PayloadTooLarge", &error::PAYLOAD_TOO_LARGE, When::HasBody),
     ("UnsupportedMediaType", &error::UNSUPPORTED_MEDIA_TYPE, When::HasJson),
-    ("InvalidRequest", &error::INVALID_REQUEST, When::MayBeInvalid),
+    ("InvalidRequest", &error::INVALID_REQUEST, When::IsChecked),
     ("TooManyRequests", &error::TOO_MANY_REQUESTS, When::Guarded),
     ("DatabaseUnavailable", &error::DATABASE_UNAVAILABLE, When::Always),
 ];
@@ -176,13 +175,20 @@ fn complete(path: &str, operation: &mut Operation) {
         Some(RefOr::Ref(_)) => (true, true),
         None => (false, false),
     };
+    // The store keeps the 400 of older clients.
+    let has_query = path.starts_with("/public-api")
+        && operation
+            .parameters
+            .iter()
+            .flatten()
+            .any(|one| matches!(one, RefOr::T(one) if one.parameter_in == ParameterIn::Query));
     let guarded = operation.security.as_ref().is_some_and(|list| !list.is_empty());
     for (name, kind, when) in COMMON {
         let applies = match when {
             When::Always => true,
             When::HasBody => has_body,
             When::HasJson => has_json,
-            When::MayBeInvalid => has_json || (has_query(operation) && !is_classworks(path)),
+            When::IsChecked => has_json || has_query,
             When::Guarded => guarded,
         };
         let status = kind.class.status().as_u16().to_string();
@@ -191,13 +197,16 @@ fn complete(path: &str, operation: &mut Operation) {
             operation.responses.responses.insert(status, reference);
         }
     }
+    for status in ["429", "503"] {
+        if let Some(RefOr::T(response)) = operation.responses.responses.get_mut(status) {
+            response.headers.entry("Retry-After".to_owned()).or_insert_with(|| RefOr::T(retry_after()));
+        }
+    }
 }
 
-fn has_query(operation: &Operation) -> bool {
-    let parameters = operation.parameters.iter().flatten();
-    parameters.into_iter().any(|parameter| {
-        matches!(parameter, RefOr::T(parameter) if matches!(parameter.parameter_in, ParameterIn::Query))
-    })
+fn retry_after() -> Header {
+    let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).build();
+    HeaderBuilder::new().schema(Some(seconds)).description(Some("Seconds to wait.")).build()
 }
 
 /// A problem as a reusable answer.
@@ -212,11 +221,7 @@ fn problem(kind: &'static Kind) -> Response {
         .build();
     let response = ResponseBuilder::new().description(kind.title).content("application/problem+json", content);
     match kind.class {
-        error::Class::TooMany | error::Class::Unavailable => {
-            let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).build();
-            let header = HeaderBuilder::new().schema(Some(seconds)).description(Some("Seconds to wait.")).build();
-            response.header("Retry-After", header).build()
-        }
+        error::Class::TooMany | error::Class::Unavailable => response.header("Retry-After", retry_after()).build(),
         _ => response.build(),
     }
 }

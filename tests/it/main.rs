@@ -4,5 +4,17 @@
 #[macro_use]
 mod kit;
 
+mod admin;
+mod architecture;
+mod exposure;
+mod first_start;
 mod frame;
+mod idempotency;
 mod kv;
+mod limits;
+mod migrations;
+mod openapi;
+mod scheduler;
+mod secrets;
+mod settings;
+mod stopping;

@@ -9,12 +9,22 @@ mod process;
 
 pub use answer::{Answer, Call};
 pub use app::{Device, TestApp};
+pub use conformance::{document, documented};
 pub use database::Database;
 pub use process::Process;
 
 /// Runs a test's future to its end on a runtime of its own.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     actix_web::rt::System::new().block_on(future)
+}
+
+/// Waits until it is so, for at most a minute.
+pub async fn eventually(what: &str, mut is: impl AsyncFnMut() -> bool) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !is().await {
+        assert!(std::time::Instant::now() < deadline, "not so within a minute: {what}");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await; // between two looks, not for a race
+    }
 }
 
 /// Declares tests that run on both databases: `name::sqlite` and `name::mysql`.
