@@ -4,5 +4,9 @@
 #[macro_use]
 mod kit;
 
+mod crash;
 mod frame;
+mod hostile;
 mod kv;
+mod outage;
+mod replicas;
