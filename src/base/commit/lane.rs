@@ -125,8 +125,7 @@ async fn transaction<B: Batch>(batch: &B, turn: &Turn, ops: &[B::Op]) -> Result<
         match outcomes {
             Err(error) if error.lost_race() && round < RETRIES => round += 1,
             Err(error) => return Err(error),
-            Ok(outcomes) if outcomes.len() == ops.len() => break outcomes,
-            Ok(_) => return Err(Error::internal("a batch left outcomes out")),
+            Ok(outcomes) => break outcomes,
         }
         back_off(round).await;
     };
@@ -134,10 +133,15 @@ async fn transaction<B: Batch>(batch: &B, turn: &Turn, ops: &[B::Op]) -> Result<
     Ok(outcomes)
 }
 
-/// A panic is a failure of the batch: the transaction is undone, and the ops are run again one by one.
+/// A panic, or outcomes left out, is a failure of the batch: the transaction is undone, and the ops are run again one by
+/// one.
 async fn apply<B: Batch>(batch: &B, session: Session<'_>, ops: &[B::Op]) -> Result<Vec<Result<B::Out>>> {
     let outcomes = AssertUnwindSafe(batch.apply(session, ops)).catch_unwind().await;
-    outcomes.unwrap_or_else(|_| Err(Error::internal("a batch panicked")))
+    match outcomes {
+        Ok(Ok(outcomes)) if outcomes.len() != ops.len() => Err(Error::internal("a batch left outcomes out")),
+        Ok(outcomes) => outcomes,
+        Err(_) => Err(Error::internal("a batch panicked")),
+    }
 }
 
 async fn on_sqlite<B: Batch>(
