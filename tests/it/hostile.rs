@@ -182,15 +182,17 @@ fn bodies_without_an_end_are_413() {
     block_on(async {
         let database = Database::sqlite();
         let (process, token) = start(&database).await;
-        for (path, most) in [("/kv/endless", 1_052_672), ("/devices", 262_144), ("/kv/_batchimport", 16_777_216)] {
-            let mut socket = Socket::open(process.addr).await;
-            let head = put(path, &token, "Transfer-Encoding: chunked\r\n", "");
+        let chunk = format!("8000\r\n{}\r\n", " ".repeat(0x8000));
+        let (addr, chunk, key) = (process.addr, &chunk, &token);
+        let paths = [("/kv/endless", 1_052_672), ("/devices", 262_144), ("/kv/_batchimport", 16_777_216)];
+        join_all(paths.map(|(path, most)| async move {
+            let mut socket = Socket::open(addr).await;
+            let head = put(path, key, "Transfer-Encoding: chunked\r\n", "");
             let method = if path == "/kv/endless" { "PUT" } else { "POST" };
             socket.send(head.replacen("PUT", method, 1)).await;
-            let chunk = format!("8000\r\n{}\r\n", " ".repeat(0x8000));
             let mut sent = 0;
             // Far more than the limit, until the service has had enough.
-            while sent < most * 4 && socket.send(&chunk).await {
+            while sent < most * 4 && socket.send(chunk).await {
                 sent += 0x8000;
             }
             let reply = socket.until_closed().await;
@@ -198,16 +200,23 @@ fn bodies_without_an_end_are_413() {
             if let Some(status) = reply.statuses.first() {
                 assert_eq!(*status, 413, "{path}: {}", reply.text);
             }
-            // An honest client that stops at the limit reads why.
-            let mut socket = Socket::open(process.addr).await;
+            // An honest client that stops at the limit reads why, and is then let go.
+            let mut socket = Socket::open(addr).await;
             socket.send(head.replacen("PUT", method, 1)).await;
             for _ in 0..=most / 0x8000 {
-                socket.send(&chunk).await;
+                socket.send(chunk).await;
             }
             let reply = socket.answers(1).await;
             assert_eq!(reply.statuses, [413], "{path}: {}", reply.text);
             assert_eq!(reply.problem()["code"], "PAYLOAD_TOO_LARGE");
-        }
+            assert!(reply.text.contains("connection: close"), "{}", reply.text);
+            socket.until_closed().await;
+        }))
+        .await;
+        // Nobody waits for the end of a body that nobody wants.
+        let mut socket = Socket::open(process.addr).await;
+        socket.send(format!("GET /health HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}")).await;
+        assert_eq!(socket.until_closed().await.statuses, [200]);
         let mut socket = Socket::open(process.addr).await;
         socket.send(put("/kv/announced", &token, "Content-Length: 99999999999\r\n", "")).await;
         assert_eq!(socket.answers(1).await.problem()["code"], "PAYLOAD_TOO_LARGE", "before the body is read");
