@@ -6,14 +6,18 @@ mod kit;
 
 mod admin;
 mod architecture;
+mod crash;
 mod exposure;
 mod first_start;
 mod frame;
+mod hostile;
 mod idempotency;
 mod kv;
 mod limits;
 mod migrations;
 mod openapi;
+mod outage;
+mod replicas;
 mod scheduler;
 mod secrets;
 mod settings;

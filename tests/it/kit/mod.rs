@@ -5,13 +5,17 @@ mod answer;
 mod app;
 mod conformance;
 mod database;
+mod load;
 mod process;
+mod proxy;
 
 pub use answer::{Answer, Call};
 pub use app::{Device, TestApp};
 pub use conformance::{document, documented};
 pub use database::Database;
+pub use load::{Load, Outcome};
 pub use process::Process;
+pub use proxy::{Proxy, Wire};
 
 /// Runs a test's future to its end on a runtime of its own.
 pub fn block_on<F: Future>(future: F) -> F::Output {
