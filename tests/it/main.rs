@@ -4,5 +4,13 @@
 #[macro_use]
 mod kit;
 
+mod apps;
+mod changes;
+mod devices;
 mod frame;
 mod kv;
+mod limits;
+mod quotas;
+mod revocation;
+mod site_key;
+mod tokens_of_apps;
