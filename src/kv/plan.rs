@@ -179,6 +179,19 @@ impl Counters {
     pub fn near(&self, (keys, bytes): (i64, i64), limits: Limits) -> bool {
         self.keys + keys > limits.keys || self.bytes + bytes > limits.bytes
     }
+
+    /// Whether what is live has grown beyond a limit. Who is beyond one already may still shrink.
+    fn exceed(&self, limits: Limits, before: &Self) -> bool {
+        let live = |counters: &Self| (counters.keys - counters.expired_keys, counters.bytes - counters.expired_bytes);
+        let ((keys, bytes), (old_keys, old_bytes)) = (live(self), live(before));
+        (keys > limits.keys || bytes > limits.bytes) && (keys > old_keys || bytes > old_bytes)
+    }
+
+    /// An expired row of that size is gone or in use again.
+    fn count_out_expired(&mut self, size: i64) {
+        self.expired_keys = (self.expired_keys - 1).max(0);
+        self.expired_bytes = (self.expired_bytes - size).max(0);
+    }
 }
 
 impl Overlay {
@@ -210,10 +223,7 @@ impl Overlay {
                 }
             }
         }
-        let grown = counters.keys > before.keys || counters.bytes > before.bytes;
-        let full = counters.keys - counters.expired_keys > limits.keys
-            || counters.bytes - counters.expired_bytes > limits.bytes;
-        if refused.is_none() && grown && full {
+        if refused.is_none() && counters.exceed(limits, &before) {
             refused = Some(DEVICE_QUOTA.error("The device's store is full."));
         }
         if let Some(error) = refused {
@@ -266,11 +276,13 @@ impl Slot {
                 Ok(Step { applied: Applied { revision: counters.revision, changed: false }, logged: None })
             }
             Action::Delete | Action::DeleteExisting => Ok(self.delete(counters)),
-            Action::Expire if self.row.is_some() && live.is_none() => {
-                counters.expired_keys = (counters.expired_keys - 1).max(0);
-                Ok(self.delete(counters))
-            }
-            Action::Expire => Ok(unchanged),
+            Action::Expire => match &self.row {
+                Some(expired) if live.is_none() => {
+                    counters.count_out_expired(expired.size);
+                    Ok(self.delete(counters))
+                }
+                _ => Ok(unchanged),
+            },
         }
     }
 
@@ -291,8 +303,7 @@ impl Slot {
                 if was_live {
                     (old.created_at, old.creator_ip)
                 } else {
-                    counters.expired_keys = (counters.expired_keys - 1).max(0);
-                    counters.expired_bytes = (counters.expired_bytes - old.size).max(0);
+                    counters.count_out_expired(old.size);
                     (now, ip.to_owned())
                 }
             }
