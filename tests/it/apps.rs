@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use crate::kit::{Database, TestApp, encoded};
+use crate::kit::{TestApp, encoded};
 
 const FIELDS_OF_AUTHORIZE: [&str; 8] =
     ["appId", "appName", "authorizedAt", "deviceName", "deviceUuid", "note", "readOnly", "token"];

@@ -5,10 +5,13 @@
 mod kit;
 
 mod apps;
+mod apps_admin;
 mod changes;
+mod classworks;
 mod devices;
 mod frame;
 mod kv;
+mod kv_lists;
 mod limits;
 mod quotas;
 mod revocation;
