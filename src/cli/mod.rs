@@ -1,8 +1,6 @@
 //! The command line: one file a command. A command reads its arguments, calls a room's function and prints; it has no
 //! logic of its own. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a decision is needed.
 
-#![expect(clippy::print_stdout, reason = "a command answers on standard output")]
-
 mod admin;
 mod apps;
 mod config;
@@ -14,7 +12,12 @@ mod openapi;
 mod schema;
 mod serve;
 
-use std::{io::Read, path::PathBuf, process::ExitCode};
+use std::{
+    fmt,
+    io::{Read, Write, stdout},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::{Args, Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
@@ -163,4 +166,14 @@ fn read_stdin() -> Result<zeroize::Zeroizing<String>, Failure> {
 /// An error for the operator, who may see the cause.
 fn explained(error: &Error) -> String {
     error.cause().map_or_else(|| error.to_string(), |cause| format!("{error} ({cause})"))
+}
+
+/// Writes to standard output. Who stopped reading it (`| head`) has seen enough: that is no failure.
+fn say(text: &str) {
+    let _ = stdout().write_all(text.as_bytes());
+}
+
+/// The same, with a line end.
+fn say_line(text: fmt::Arguments<'_>) {
+    say(&format!("{text}\n"));
 }

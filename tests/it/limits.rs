@@ -1,229 +1,210 @@
-//! Calls a minute: by token and kind of call, by address; and whose address it is.
+//! Conventions that hold on every operation: body sizes, media types, JSON, ids, cursors, HEAD, compression.
 
-use latchkey::config::Config;
+use std::{
+    io::{Read, Write},
+    net::{Shutdown, SocketAddr, TcpStream},
+};
+
 use serde_json::{Value, json};
 
-use crate::kit::{Answer, Device, TestApp};
+use crate::kit::{TestApp, documented};
 
-/// Small limits, behind a proxy on this machine and one in front of it.
-fn small(config: &mut Config) {
-    (config.kv.rate_read, config.kv.rate_write, config.kv.rate_delete) = (3, 2, 1);
-    (config.kv.rate_batch, config.kv.rate_address) = (1, 4);
-    config.server.trusted_proxies = vec!["127.0.0.1".parse().unwrap(), "10.0.0.0/8".parse().unwrap()];
+/// Sends bytes as they are and reads the answer until the service closes the connection.
+fn raw(addr: SocketAddr, request: &[u8]) -> String {
+    let mut socket = TcpStream::connect(addr).unwrap();
+    socket.write_all(request).unwrap();
+    let mut answer = Vec::new();
+    let mut piece = [0; 4096];
+    // Up to the end of the problem document: the service need not close the connection.
+    while !answer.ends_with(b"}") {
+        match socket.read(&mut piece).unwrap() {
+            0 => break,
+            read => answer.extend_from_slice(&piece[..read]),
+        }
+    }
+    let _ = socket.shutdown(Shutdown::Both);
+    String::from_utf8(answer).unwrap()
 }
 
-fn direct(config: &mut Config) {
-    config.kv.rate_address = 4;
-    config.server.trusted_proxies = Vec::new();
-}
-
-/// The headers of a limited call.
-#[track_caller]
-fn quota(answer: &Answer, limit: u32, remaining: u32, reset: u32) {
-    let told = format!("limit={limit}, remaining={remaining}, reset={reset}");
-    assert_eq!(answer.header("ratelimit"), Some(told.as_str()), "{}", answer.text());
-    assert_eq!(answer.header("ratelimit-policy"), Some(format!("{limit};w=60").as_str()));
-}
-
-async fn refused(answer: Answer, limit: u32, seconds: u32) {
-    let problem = answer.problem(429, "TOO_MANY_REQUESTS");
-    assert_eq!(problem["message"], problem["detail"]);
-    assert_eq!(answer.header("retry-after"), Some(seconds.to_string().as_str()));
-    quota(&answer, limit, 0, seconds);
-}
-
-async fn creator(app: &TestApp, device: &Device, key: &str) -> (Value, Value) {
-    let known = app.get(&format!("/kv/{key}/metadata")).token(&device.token).send().await.expect(200);
-    (known["metadata"]["creatorIp"].clone(), known["metadata"]["updaterIp"].clone())
-}
-
-on_both_with! { small;
-    async fn each_kind_of_call_has_a_budget_of_its_own(app: TestApp) {
-        let device = app.new_device().await;
-        let call = |method: &str, path: &str| app.call(method, path).token(&device.token);
-        let read = call("GET", "/kv/k").send().await;
-        read.problem(404, "KEY_NOT_FOUND");
-        quota(&read, 3, 2, 60);
-        let written = call("POST", "/kv/k").text("1").send().await;
-        written.expect(200);
-        quota(&written, 2, 1, 60);
-        app.clock.advance_millis(20_500);
-        let bad = call("PUT", "/kv/k").text("{").send().await;
-        bad.problem(400, "MALFORMED_REQUEST");
-        quota(&bad, 2, 0, 40);
-        refused(call("PUT", "/kv/k").text("2").send().await, 2, 40).await;
-        let deleted = call("DELETE", "/kv/k").send().await;
-        assert_eq!(deleted.status, 204);
-        quota(&deleted, 1, 0, 60);
-        refused(call("DELETE", "/kv/k").send().await, 1, 60).await;
-        let batch = call("POST", "/kv/_batchimport").text(r#"{"k":1}"#).send().await;
-        batch.expect(200);
-        quota(&batch, 1, 0, 60);
-        refused(call("POST", "/kv/_batch").text(r#"{"ops":[]}"#).send().await, 1, 60).await;
-        quota(&call("GET", "/kv").send().await, 3, 1, 40);
-        quota(&call("GET", "/kv/k/metadata").send().await, 3, 0, 40);
-        for path in ["/kv/k", "/kv", "/kv/_keys", "/kv/_info", "/kv/_token", "/kv/_changes", "/kv/k/metadata"] {
-            refused(call("GET", path).send().await, 3, 40).await;
-        }
-        app.clock.advance_millis(39_499);
-        refused(call("GET", "/kv/k").send().await, 3, 1).await;
-        app.clock.advance_millis(1);
-        quota(&call("GET", "/kv/k").send().await, 3, 2, 60);
-    }
-
-    async fn each_token_has_a_budget_of_its_own(app: TestApp) {
-        let device = app.new_device().await;
-        let second = app.authorize(device.app_id, &device.uuid).await;
-        for remaining in [2, 1, 0] {
-            quota(&app.get(&format!("/kv?token={}", device.token)).send().await, 3, remaining, 60);
-        }
-        refused(app.get("/kv").token(&device.token).send().await, 3, 60).await;
-        quota(&app.get("/kv").token(&second).send().await, 3, 2, 60);
-        app.get("/kv").token("unknown").send().await.problem(401, "TOKEN_INVALID");
-    }
-
-    async fn each_address_has_a_budget_for_what_costs_a_password_check(app: TestApp) {
-        let id = app.new_app().await;
-        let from = |address: &str, call: crate::kit::Call| call.header("x-forwarded-for", address);
-        let authorize = || app.post(&format!("/apps/{id}/authorize"), &json!({"deviceUuid": "d"}));
-        let first = from("192.0.2.1", authorize()).send().await;
-        first.expect(200);
-        quota(&first, 4, 3, 60);
-        let made = from("192.0.2.1", app.post("/devices", &json!({"uuid": "e"}))).send().await;
-        made.expect(201);
-        quota(&made, 4, 2, 60);
-        let verify = app.post("/devices/e/password/verify", &json!({"password": "x"}));
-        quota(&from("192.0.2.1", verify).send().await, 4, 1, 60);
-        let unknown = from("192.0.2.1", app.post("/apps/4711/authorize", &json!({"deviceUuid": "d"}))).send().await;
-        unknown.problem(404, "APP_NOT_FOUND");
-        quota(&unknown, 4, 0, 60);
-        refused(from("192.0.2.1", authorize()).send().await, 4, 60).await;
-        refused(from("192.0.2.1", app.post("/devices", &json!({"uuid": "f"}))).send().await, 4, 60).await;
-        app.get("/devices/f").send().await.problem(404, "DEVICE_NOT_FOUND");
-        quota(&from("192.0.2.2", authorize()).send().await, 4, 3, 60);
-        for (nth, host) in ["1", "2:3", "ffff::", "4"].into_iter().enumerate() {
-            let address = if host.ends_with("::") { "2001:db8::ffff:0:0:1".to_owned() } else { format!("2001:db8::{host}") };
-            quota(&from(&address, authorize()).send().await, 4, 3 - u32::try_from(nth).unwrap(), 60);
-        }
-        refused(from("2001:db8::5", authorize()).send().await, 4, 60).await;
-        quota(&from("2001:db8:0:1::5", authorize()).send().await, 4, 3, 60);
-        app.clock.advance_millis(60_000);
-        quota(&from("192.0.2.1", authorize()).send().await, 4, 3, 60);
-    }
-
-    async fn every_call_that_checks_a_password_counts_for_its_address(app: TestApp) {
-        let device = app.new_device().await;
-        let set = json!({"newPassword": "correct horse"});
-        app.put(&format!("/devices/{}/password", device.uuid), &set).token(&device.token).send().await.expect(200);
-        let id = app.get("/kv/_token").token(&device.token).send().await.expect(200)["id"].clone();
-        let calls = [
-            ("GET", format!("/apps/{}/installations", device.app_id), None),
-            ("GET", format!("/apps/devices/{}/tokens", device.uuid), None),
-            ("PUT", format!("/apps/tokens/{id}/note"), Some(json!({"note": "n"}))),
-            ("PUT", format!("/devices/{}/name", device.uuid), Some(json!({"name": "n"}))),
-            ("PUT", format!("/devices/{}/password", device.uuid), Some(set)),
-            ("DELETE", format!("/devices/{}/password", device.uuid), None),
-            ("DELETE", format!("/apps/tokens/{id}"), None),
-            ("DELETE", format!("/devices/{}", device.uuid), None),
-        ];
-        for (nth, (method, path, body)) in calls.iter().enumerate() {
-            let address = format!("198.51.100.{nth}");
-            let call = |method: &str, path: &str| app.call(method, path).header("x-forwarded-for", &address);
-            for _ in 0..4 {
-                call("POST", &format!("/devices/{}/password/verify", device.uuid)).json(&json!({"password": "correct horse"})).send().await.expect(200);
-            }
-            let call = call(method, path).header("x-device-uuid", &device.uuid).header("x-device-password", "correct%20horse");
-            let call = if let Some(body) = body { call.json(body) } else { call };
-            let answer = call.send().await;
-            assert_eq!(answer.status, 429, "{method} {path}: {}", answer.text());
-            refused(answer, 4, 60).await;
-        }
-    }
-
-    async fn settings_change_limits_at_once_and_are_on_record(app: TestApp) {
-        let device = app.new_device().await;
-        let set = |patch: Value| app.patch("/public-api/settings", &patch).root().send();
-        let read = || app.get("/kv").token(&device.token).send();
-        quota(&read().await, 3, 2, 60);
-        set(json!({"kv.rate_read": 5})).await.expect(200);
-        quota(&read().await, 5, 3, 60);
-        set(json!({"kv.rate_read": 0})).await.expect(200);
-        for _ in 0..10 {
-            let unlimited = read().await;
-            unlimited.expect(200);
-            assert_eq!((unlimited.header("ratelimit"), unlimited.header("ratelimit-policy")), (None, None));
-        }
-        let back = set(json!({"kv.rate_read": null, "kv.rate_address": 1000})).await.expect(200);
-        let row = |name: &str| back["settings"].as_array().unwrap().iter().find(|row| row["name"] == name).unwrap().clone();
-        assert_eq!((&row("kv.rate_read")["value"], &row("kv.rate_read")["source"]), (&json!(3), &json!("configuration")));
-        assert_eq!((&row("kv.rate_address")["value"], &row("kv.rate_address")["default"]), (&json!(1000), &json!(4)));
-        quota(&read().await, 3, 0, 60);
-        let bad = set(json!({"kv.rate_read": -1, "kv.rate_wirte": 1, "kv.rate_write": "2"})).await;
-        let problem = bad.problem(422, "INVALID_REQUEST");
-        let codes: Vec<_> = problem["errors"].as_array().unwrap().iter().map(|error| error["code"].clone()).collect();
-        assert_eq!(codes, ["range", "unknown_field", "type"]);
-        let audit = app.get("/public-api/audit?entity=setting").root().send().await.expect(200);
-        let events: Vec<_> = audit["items"].as_array().unwrap().iter().rev()
-            .map(|event| (event["entity_id"].clone(), event["changes"]["value"].clone())).collect();
-        assert_eq!(events, [
-            (json!("kv.rate_read"), json!({"old": null, "new": 5})),
-            (json!("kv.rate_read"), json!({"old": 5, "new": 0})),
-            (json!("kv.rate_address"), json!({"old": null, "new": 1000})),
-            (json!("kv.rate_read"), json!({"old": 0, "new": null})),
-        ]);
-    }
-
-    async fn behind_trusted_proxies_the_last_foreign_address_counts(app: TestApp) {
-        let device = app.new_device().await;
-        let write = |key: &str, forwarded: &str| {
-            app.call("PUT", &format!("/kv/{key}")).token(&device.token).text("1").header("x-forwarded-for", forwarded).send()
-        };
-        for (forwarded, client) in [
-            ("192.0.2.7", "192.0.2.7"),
-            ("6.6.6.6, 192.0.2.7", "192.0.2.7"),
-            ("6.6.6.6, 192.0.2.7, 10.1.2.3", "192.0.2.7"),
-            ("10.9.9.9, 10.1.2.3", "10.9.9.9"),
-            ("nonsense, 10.1.2.3", "10.1.2.3"),
-            ("6.6.6.6, unknown", "127.0.0.1"),
-            ("192.0.2.7:4711", "192.0.2.7"),
-            ("[2001:db8::7]:4711", "2001:db8::7"),
-            ("::ffff:192.0.2.8", "192.0.2.8"),
-            ("", "127.0.0.1"),
-        ] {
-            app.clock.advance_millis(60_000);
-            write("k", forwarded).await.expect(200);
-            assert_eq!(creator(&app, &device, "k").await.1, client, "{forwarded}");
-        }
-        app.clock.advance_millis(60_000);
-        assert_eq!(creator(&app, &device, "k").await.0, "192.0.2.7", "the first writer's stays");
-        app.delete("/kv/k").token(&device.token).send().await;
-        write("k", "192.0.2.9").await.expect(200);
-        assert_eq!(creator(&app, &device, "k").await, (json!("192.0.2.9"), json!("192.0.2.9")));
-    }
-}
-
-on_both_with! { direct;
-    async fn without_trusted_proxies_nobody_chooses_an_address(app: TestApp) {
-        let device = app.new_device().await;
-        let call = app.call("PUT", "/kv/k").token(&device.token).text("1").header("x-forwarded-for", "192.0.2.7");
-        call.header("forwarded", "for=192.0.2.7").header("x-real-ip", "192.0.2.7").send().await.expect(200);
-        assert_eq!(creator(&app, &device, "k").await, (json!("127.0.0.1"), json!("127.0.0.1")));
-        for nth in 0..3 {
-            let call = app.post(&format!("/apps/{}/authorize", device.app_id), &json!({"deviceUuid": "d"}));
-            call.header("x-forwarded-for", &format!("192.0.2.{nth}")).send().await.expect(200);
-        }
-        let call = app.post(&format!("/apps/{}/authorize", device.app_id), &json!({"deviceUuid": "d"}));
-        refused(call.header("x-forwarded-for", "192.0.2.99").send().await, 4, 60).await;
-    }
+/// Operations of admins with a JSON body: method and path.
+fn with_body() -> Vec<(String, String)> {
+    let all = documented().into_iter().filter(|(_, path, operation)| {
+        operation["requestBody"].is_object()
+            && (path.starts_with("/public-api/") || path.starts_with("/auth/login"))
+            && !path.contains("/kv/")
+    });
+    all.map(|(method, path, _)| {
+        (method, path.replace("{id}", "1").replace("{name}", "purge").replace("{uuid}", "some-device"))
+    })
+    .collect()
 }
 
 on_both! {
-    async fn a_limit_of_zero_is_none(app: TestApp) {
+    async fn an_announced_body_over_the_limit_is_refused_before_it_is_sent(app: TestApp) {
         let device = app.new_device().await;
-        for call in [app.get("/kv"), app.put("/kv/k", &json!(1)), app.delete("/kv/k"), app.post("/kv/_batchimport", &json!({"k": 1}))] {
-            let answer = call.token(&device.token).send().await;
-            assert!(answer.status < 300);
-            assert_eq!((answer.header("ratelimit"), answer.header("ratelimit-policy")), (None, None));
+        let auth = format!("Authorization: Bearer {}\r\n", device.token);
+        let root = format!("X-API-Secret: {}\r\n", TestApp::SECRET);
+        let default = 256 * 1024;
+        for (line, auth, limit) in [
+            ("POST /auth/login", "", default), ("POST /public-api/apps", root.as_str(), default), ("PATCH /public-api/settings", &root, default),
+            ("POST /devices", "", default), ("PUT /kv/k", &auth, 1_048_576 + 4096), ("POST /kv/_batch", &auth, 16 << 20), ("POST /kv/_batchimport", &auth, 16 << 20),
+        ] {
+            let over = limit + 1;
+            let request = format!("{line} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{auth}Content-Length: {over}\r\n\r\n");
+            let answer = tokio::task::spawn_blocking({
+                let (addr, request) = (app.addr, request.clone());
+                move || raw(addr, request.as_bytes())
+            }).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("PAYLOAD_TOO_LARGE"), "{line}: {answer}");
         }
+        let login = json!({"username": "admin", "password": TestApp::PASSWORD}).to_string();
+        let padded = login.clone() + &" ".repeat(default - login.len());
+        app.call("POST", "/auth/login").text(padded.clone()).send().await.expect(200);
+        app.call("POST", "/auth/login").text(padded + " ").send().await.problem(413, "PAYLOAD_TOO_LARGE");
+    }
+
+    async fn a_body_that_grows_over_the_limit_is_refused_too(app: TestApp) {
+        let piece = " ".repeat(64 * 1024);
+        let mut request = b"POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+        for _ in 0..5 {
+            request.extend_from_slice(format!("{:x}\r\n{piece}\r\n", piece.len()).as_bytes());
+        }
+        let addr = app.addr;
+        let answer = tokio::task::spawn_blocking(move || raw(addr, &request)).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    }
+
+    async fn bodies_have_to_be_declared_as_json(app: TestApp) {
+        for (method, path) in with_body() {
+            for kind in ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", "json"] {
+                let answer = app.call(&method, &path).root().body(kind, "{}").send().await;
+                answer.problem(415, "UNSUPPORTED_MEDIA_TYPE");
+            }
+        }
+    }
+
+    async fn json_that_is_none_is_400_with_line_and_column(app: TestApp) {
+        for (method, path) in with_body() {
+            for (text, place) in [("{\n  oops", "line 2, column 3"), ("{\"a\":", "line 1, column 5"), ("", "line 1, column 0"), ("{} {}", "line 1, column 4")] {
+                let answer = app.call(&method, &path).root().text(text).send().await;
+                let problem = answer.problem(400, "MALFORMED_REQUEST");
+                assert!(problem["detail"].as_str().unwrap().contains(place), "{method} {path}: {problem}");
+                assert!(problem.get("errors").is_none(), "errors are for 422 only");
+            }
+        }
+    }
+
+    async fn a_field_that_nobody_knows_is_refused_by_name(app: TestApp) {
+        for (method, path) in with_body() {
+            let answer = app.call(&method, &path).root().json(&json!({"totla_cost_limit": 1})).send().await;
+            let problem = answer.problem(422, "INVALID_REQUEST");
+            let errors = problem["errors"].as_array().unwrap();
+            let unknown = errors.iter().find(|error| error["code"] == "unknown_field");
+            assert_eq!(unknown.map(|error| &error["field"]), Some(&json!("totla_cost_limit")), "{method} {path}: {problem}");
+        }
+    }
+
+    async fn lists_take_limits_of_1_to_200_and_their_own_cursors(app: TestApp) {
+        let lists = documented().into_iter().filter(|(_, path, operation)| {
+            path.starts_with("/public-api/") && operation["parameters"].to_string().contains("\"cursor\"")
+        });
+        let mut seen = 0;
+        for (_, path, _) in lists {
+            for bad in ["limit=0", "limit=201", "limit=-1", "limit=ten", "cursor=", "cursor=x", "cursor=eyJ9"] {
+                let problem = app.get(&format!("{path}?{bad}")).root().send().await.problem(422, "INVALID_REQUEST");
+                assert!(!problem["errors"].as_array().unwrap().is_empty(), "{path}?{bad}");
+            }
+            let page = app.get(&format!("{path}?limit=200&unknown=parameter")).root().send().await.expect(200);
+            let members: Vec<_> = page.as_object().unwrap().keys().map(String::as_str).collect();
+            assert_eq!(members.len(), 3, "{path}: {members:?}");
+            seen += 1;
+        }
+        assert!(seen >= 6, "{seen}");
+    }
+
+    async fn ids_that_cannot_be_are_400_and_unknown_ones_404(app: TestApp) {
+        for (method, path, operation) in documented() {
+            if !path.contains("{id}") || path.starts_with("/apps/{id}/authorize") {
+                continue;
+            }
+            let call = |id: &str| {
+                let call = app.call(&method, &path.replace("{id}", id)).root();
+                if operation["requestBody"].is_object() { call.json(&json!({})) } else { call }
+            };
+            for bad in ["x", "0", "-1", "1.5", "%20", "99999999999999999999"] {
+                call(bad).send().await.problem(400, "MALFORMED_REQUEST");
+            }
+            let unknown = if path.contains("tasks") { "0198f1b2-5f0a-7c3e-9a51-3f6f0c2b7d11" } else { "4711" };
+            assert_eq!(call(unknown).send().await.status, 404, "{method} {path}");
+        }
+    }
+
+    async fn head_is_answered_like_get_on_every_path(app: TestApp) {
+        let device = app.new_device().await;
+        app.set(&device, "k", &json!("v")).await;
+        let (id, _) = app.new_secret("s", &["usage:read"]).await;
+        let session = app.sign_in().await;
+        let task = app.call("POST", "/public-api/jobs/purge/run").root().send().await.expect(202)["task_id"].as_str().unwrap().to_owned();
+        for (method, template, operation) in documented() {
+            if method != "GET" || operation["operationId"] == "followChanges" || template == "/metrics" {
+                continue; // one never ends, the other counts these calls
+            }
+            let id = if template.contains("tasks") { &task } else if template.contains("secrets") { &id.to_string() } else { &device.app_id.to_string() };
+            let path = template.replace("{id}", id).replace("{slug}", "not-found").replace("{key}", "k");
+            let path = path.replace("{uuid}", &device.uuid).replace("{deviceUuid}", &device.uuid);
+            let call = |method: &str| {
+                let call = app.call(method, &path);
+                match template.split('/').nth(1) {
+                    Some("kv") => call.token(&device.token),
+                    Some("auth") => call.token(&session),
+                    _ => call.root(),
+                }
+            };
+            let (get, head) = (call("GET").send().await, call("HEAD").send().await);
+            assert_eq!(get.status, 200, "{path}: {}", get.text());
+            assert_eq!((head.status, head.body.len()), (200, 0), "{path}");
+            for name in get.headers.keys() {
+                assert!(head.headers.contains_key(name), "HEAD {path} lacks {name}");
+            }
+            for name in ["content-type", "etag", "link"] {
+                assert_eq!(head.header(name), get.header(name), "HEAD {path}: {name}");
+            }
+        }
+    }
+
+    async fn bodies_over_one_kib_are_compressed_as_the_client_accepts(app: TestApp) {
+        let device = app.new_device().await;
+        let client = reqwest::Client::builder().no_proxy().no_gzip().no_brotli().no_zstd().build().unwrap();
+        for size in [1024, 1025] {
+            app.set(&device, &format!("{size}"), &Value::from("x".repeat(size - 2))).await;
+        }
+        let get = async |size: usize, accept: &str| {
+            let request = client.get(format!("http://{}/kv/{size}", app.addr)).bearer_auth(&device.token);
+            let answer = request.header("accept-encoding", accept).send().await.unwrap();
+            let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+            (header("content-encoding"), header("vary").unwrap_or_default(), answer.bytes().await.unwrap().len())
+        };
+        for accept in ["gzip", "br", "zstd", "gzip, br, zstd", "*"] {
+            assert_eq!(get(1024, accept).await.0, None, "{accept}");
+            let (coding, vary, length) = get(1025, accept).await;
+            let coding = coding.unwrap_or_else(|| panic!("nothing for {accept}"));
+            assert!(accept == "*" || accept.contains(&coding), "{accept}: {coding}");
+            assert!(vary.to_ascii_lowercase().contains("accept-encoding") && length < 1025, "{accept}");
+        }
+        for accept in ["identity", "gzip;q=0", "deflate", "br;q=0, gzip;q=0, zstd;q=0", ""] {
+            assert_eq!((get(1025, accept).await.0, get(1025, accept).await.2), (None, 1025), "{accept}");
+        }
+        assert_eq!(get(1025, "gzip;q=0.5, br;q=0").await.0.as_deref(), Some("gzip"));
+    }
+
+    async fn names_are_trimmed_and_refuse_control_characters(app: TestApp) {
+        let new = |name: &str| json!({"name": name, "developer_name": "d"});
+        let made = app.post("/public-api/apps", &new("  Class\u{a0}works ")).root().send().await.expect(201);
+        assert_eq!(made["name"], "Class\u{a0}works");
+        for bad in ["a\u{0}b", "a\nb", "a\u{7f}", "\u{85}", " ", "\t"] {
+            app.post("/public-api/apps", &new(bad)).root().send().await.problem(422, "INVALID_REQUEST");
+        }
+        app.post("/public-api/apps", &new(&"键".repeat(191))).root().send().await.expect(201);
+        app.post("/public-api/apps", &new(&"键".repeat(192))).root().send().await.problem(422, "INVALID_REQUEST");
     }
 }

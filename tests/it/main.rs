@@ -4,16 +4,28 @@
 #[macro_use]
 mod kit;
 
+mod admin;
 mod apps;
 mod apps_admin;
+mod architecture;
 mod changes;
 mod classworks;
 mod devices;
+mod exposure;
+mod first_start;
 mod frame;
+mod idempotency;
 mod kv;
 mod kv_lists;
 mod limits;
+mod migrations;
+mod openapi;
 mod quotas;
+mod rates;
 mod revocation;
+mod scheduler;
+mod secrets;
+mod settings;
 mod site_key;
+mod stopping;
 mod tokens_of_apps;

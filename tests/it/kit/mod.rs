@@ -10,6 +10,7 @@ mod process;
 
 pub use answer::{Answer, Call};
 pub use app::{Device, TestApp};
+pub use conformance::{document, documented};
 pub use database::Database;
 pub use events::{Event, Events};
 pub use process::Process;
@@ -22,6 +23,15 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 /// A piece of a path, or a header of a device, percent-encoded as `encodeURIComponent` does it and then some.
 pub fn encoded(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+/// Waits until it is so, for at most a minute.
+pub async fn eventually(what: &str, mut is: impl AsyncFnMut() -> bool) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !is().await {
+        assert!(std::time::Instant::now() < deadline, "not so within a minute: {what}");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await; // between two looks, not for a race
+    }
 }
 
 /// Declares tests that run on both databases: `name::sqlite` and `name::mysql`.
