@@ -6,6 +6,7 @@ mod kit;
 
 mod admin;
 mod architecture;
+mod commands;
 mod exposure;
 mod first_start;
 mod frame;
