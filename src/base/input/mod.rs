@@ -60,6 +60,13 @@ impl Identifying {
     }
 }
 
+/// Whether a path belongs to the surface of ClassworksKV, whose clients know 400 for whatever is wrong with a request.
+#[must_use]
+pub fn is_classworks(path: &str) -> bool {
+    let first = path.split('/').nth(1).unwrap_or_default();
+    matches!(first, "apps" | "devices" | "kv")
+}
+
 /// Query parameters; unknown ones are ignored.
 #[derive(Debug)]
 pub struct Query<T>(pub T);
@@ -69,11 +76,13 @@ impl<T: DeserializeOwned + 'static> FromRequest for Query<T> {
     type Future = std::future::Ready<Result<Self>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let is_classworks = is_classworks(req.uri().path());
         let parsed = actix_web::web::Query::<T>::from_query(req.query_string());
         std::future::ready(parsed.map(|query| Self(query.into_inner())).map_err(|error| {
             let text = error.to_string();
             let what = text.strip_prefix("Query deserialize error: ").unwrap_or(&text).to_owned();
-            Error::invalid(vec![FieldError::new("query", "type", what)])
+            let error = Error::invalid(vec![FieldError::new("query", "type", what)]);
+            if is_classworks { error.as_malformed() } else { error }
         }))
     }
 }
