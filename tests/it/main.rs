@@ -10,6 +10,7 @@ mod apps_admin;
 mod architecture;
 mod changes;
 mod classworks;
+mod commands;
 mod crash;
 mod devices;
 mod exposure;

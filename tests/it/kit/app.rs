@@ -85,6 +85,11 @@ impl TestApp {
         Self::resume(database, config, clock).await
     }
 
+    /// Stops the service; its data stays.
+    pub async fn halt(self) {
+        self.running.stop().await;
+    }
+
     /// Stops the service and deletes its data.
     pub async fn stop(self) {
         self.running.stop().await;
