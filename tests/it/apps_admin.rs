@@ -23,7 +23,8 @@ async fn audited(app: &TestApp) -> Vec<String> {
     assert!(!page.text().contains("correct horse"), "no secret is on record");
     let page = page.expect(200);
     let text = |event: &Value, name: &str| event[name].as_str().unwrap().to_owned();
-    let line = |event: &Value| format!("{} {} {}", text(event, "action"), text(event, "entity"), text(event, "entity_id"));
+    let line =
+        |event: &Value| format!("{} {} {}", text(event, "action"), text(event, "entity"), text(event, "entity_id"));
     page["items"].as_array().unwrap().iter().rev().map(line).collect()
 }
 

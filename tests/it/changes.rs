@@ -17,7 +17,8 @@ async fn follow(app: &TestApp, device: &Device, query: &str) -> Events {
 
 /// Writes `count` changes, a thousand at a time.
 async fn write_many(app: &TestApp, device: &Device, count: usize) {
-    let ops: Vec<Value> = (0..count).map(|nth| json!({"op": "set", "key": format!("k{}", nth % 7), "value": nth})).collect();
+    let ops: Vec<Value> =
+        (0..count).map(|nth| json!({"op": "set", "key": format!("k{}", nth % 7), "value": nth})).collect();
     for ops in ops.chunks(1000) {
         app.post("/kv/_batch", &json!({"ops": ops})).token(&device.token).send().await.expect(200);
     }

@@ -20,7 +20,8 @@ async fn follow(app: &TestApp, device: &Device, path: &str) -> (Vec<String>, Val
         let page = get(app, device, &next).send().await.expect(200);
         match page["keys"].as_array() {
             Some(names) => keys.extend(names.iter().map(|key| key.as_str().unwrap().to_owned())),
-            None => keys.extend(page["items"].as_array().unwrap().iter().map(|item| item["key"].as_str().unwrap().to_owned())),
+            None => keys
+                .extend(page["items"].as_array().unwrap().iter().map(|item| item["key"].as_str().unwrap().to_owned())),
         }
         assert!(keys.len() < 1000, "it never ends");
         match page["load_more"].as_str() {

@@ -6,14 +6,18 @@ mod app;
 mod conformance;
 mod database;
 mod events;
+mod load;
 mod process;
+mod proxy;
 
 pub use answer::{Answer, Call};
 pub use app::{Device, TestApp};
 pub use conformance::{document, documented};
 pub use database::Database;
 pub use events::{Event, Events};
+pub use load::{Load, Outcome};
 pub use process::Process;
+pub use proxy::{Proxy, Wire};
 
 /// Runs a test's future to its end on a runtime of its own.
 pub fn block_on<F: Future>(future: F) -> F::Output {
