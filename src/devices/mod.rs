@@ -27,7 +27,7 @@ pub use dto::{DeviceView, check_text, check_uuid, clean_name};
 pub use extract::{Call, Claim};
 pub use install::{AppToken, Grant};
 pub use meter::{Meter, Use};
-pub use password::{AddressRates, require_password};
+pub use password::{AddressRates, Toll, require_password};
 
 /// The site key is missing or wrong.
 pub static SITE_KEY_INVALID: Kind = Kind::new(

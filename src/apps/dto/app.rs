@@ -209,7 +209,10 @@ fn printable_lines(text: &str) -> Result<(), validator::ValidationError> {
 ///
 /// # Errors
 /// 422 listing the fields.
-pub fn clean(app: NewApp) -> Result<NewApp> {
+pub fn clean(mut app: NewApp) -> Result<NewApp> {
+    for name in [&mut app.name, &mut app.developer_name] {
+        *name = name.trim().to_owned();
+    }
     app.validate().map_err(|errors| invalid(&errors))?;
     Ok(app)
 }
