@@ -1,29 +1,25 @@
 //! What comes in: extractors and readers that answer with our problems.
 
-use std::{net::IpAddr, time::Duration};
+use std::net::IpAddr;
 
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest,
     dev::Payload,
     http::header,
-    web::{Bytes, BytesMut},
 };
-use futures_util::{StreamExt, future::LocalBoxFuture};
+use futures_util::future::LocalBoxFuture;
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::error::Category;
 use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKind};
 
 use super::{
-    error::{Error, FieldError, PAYLOAD_TOO_LARGE, REQUEST_TIMEOUT, Result, UNSUPPORTED_MEDIA_TYPE},
+    body::{Sender, read_body},
+    error::{Error, FieldError, Result, UNSUPPORTED_MEDIA_TYPE},
     state::State,
 };
 
 /// Default limit of a body, in bytes.
 pub const BODY_LIMIT: usize = 256 * 1024;
-/// Longest pause between two pieces of a body.
-const BODY_PAUSE: Duration = Duration::from_secs(15);
-/// Longest time for a whole body.
-const BODY_TIME: Duration = Duration::from_secs(300);
 
 /// The header that carries the id of a request, in both directions.
 pub static X_REQUEST_ID: header::HeaderName = header::HeaderName::from_static("x-request-id");
@@ -72,39 +68,6 @@ fn parse_address(text: &str) -> Option<IpAddr> {
         .or_else(|| text.parse::<std::net::SocketAddr>().ok().map(|socket| socket.ip()))
         .or_else(|| text.strip_prefix('[')?.strip_suffix(']')?.parse().ok())?;
     Some(address.to_canonical())
-}
-
-/// Reads the body, up to `limit` bytes.
-///
-/// # Errors
-/// 413 when it is larger (before reading, if the length is announced), 408 when it comes too slowly, 400 when the
-/// connection breaks.
-pub async fn read_body(req: &HttpRequest, mut payload: Payload, limit: usize) -> Result<Bytes> {
-    let too_large = || PAYLOAD_TOO_LARGE.error(format!("The body is larger than {limit} bytes."));
-    let announced = req.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    match announced {
-        Some(length) if length > limit => return Err(too_large()),
-        Some(0) => return Ok(Bytes::new()),
-        None if !req.headers().contains_key(header::TRANSFER_ENCODING) => return Ok(Bytes::new()),
-        _ => {}
-    }
-    let read = async {
-        let mut body = BytesMut::with_capacity(announced.unwrap_or(1024).min(64 * 1024));
-        loop {
-            let too_slow = |_| REQUEST_TIMEOUT.error("The body did not arrive in time.");
-            let Some(piece) = tokio::time::timeout(BODY_PAUSE, payload.next()).await.map_err(too_slow)? else {
-                return Ok(body.freeze());
-            };
-            let piece = piece.map_err(|error| Error::malformed("The body ended early.").caused_by(error))?;
-            if body.len() + piece.len() > limit {
-                return Err(too_large());
-            }
-            body.extend_from_slice(&piece);
-        }
-    };
-    tokio::time::timeout(BODY_TIME, read)
-        .await
-        .map_err(|_| REQUEST_TIMEOUT.error("The body did not arrive in time."))?
 }
 
 /// Refuses a body that is not declared as JSON (`application/json` or `…+json`).
@@ -178,7 +141,7 @@ impl<T: DeserializeOwned + Validate + 'static> FromRequest for Json<T> {
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (req, payload) = (req.clone(), payload.take());
         Box::pin(async move {
-            let body = read_body(&req, payload, BODY_LIMIT).await?;
+            let body = read_body(&req, payload, BODY_LIMIT, Sender::Stranger).await?;
             Self::parse(&req, &body)
         })
     }
