@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
+    body::Room,
     clock::Clock,
     commit::Writer,
     db::{self, Db},
@@ -78,6 +79,7 @@ async fn start(config: Config) -> State {
         passwords: Passwords::default(),
         config,
         metrics,
+        room: Room::default(),
         wakeups: Wakeups::default(),
         stopping: CancellationToken::new(),
         closing: CancellationToken::new(),

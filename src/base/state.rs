@@ -10,6 +10,7 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    body::Room,
     clock::Clock,
     commit::Writer,
     db::Db,
@@ -39,6 +40,8 @@ pub struct Shared {
     pub sealer: Sealer,
     /// Hashes and checks passwords, a few at a time.
     pub passwords: Passwords,
+    /// Memory for large bodies.
+    pub room: Room,
     /// Wakes open change streams.
     pub wakeups: Wakeups,
     /// What is counted and timed.

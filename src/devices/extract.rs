@@ -7,8 +7,9 @@ use futures_util::future::LocalBoxFuture;
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 
-use super::SITE_KEY_INVALID;
+use super::{SITE_KEY_INVALID, install};
 use crate::base::{
+    body::{Sender, is_large, read_body},
     error::{Class, Error, Result},
     input,
     json_text::{cut_member, string_member},
@@ -53,9 +54,11 @@ impl Call {
             path if path.starts_with("/kv/") => state.config.kv.max_value_bytes + VALUE_MARGIN,
             _ => input::BODY_LIMIT,
         };
-        let mut body = input::read_body(req, payload, limit).await?;
+        let claim = claim_outside_body(req);
+        let sender = sender(state, req, claim.as_ref()).await?;
+        let mut body = read_body(req, payload, limit, sender).await?;
         check_site_key(req, &state.config.kv.site_key, &mut body)?;
-        let claim = match claim_outside_body(req) {
+        let claim = match claim {
             Some(claim) => Some(claim),
             None => take_member(&mut body, "token").map(|token| PlainToken::presented(&token)),
         };
@@ -99,6 +102,14 @@ impl Call {
     /// 400 when it is not percent-encoded UTF-8.
     pub fn device_uuid(req: &HttpRequest) -> Result<Option<String>> {
         encoded_header(req, "x-device-uuid")
+    }
+}
+
+/// Whose body it is. For a large one the token is looked up before the body is read, and once more when it is used.
+async fn sender(state: &State, req: &HttpRequest, claim: Option<&Claim>) -> Result<Sender> {
+    match claim {
+        Some(claim) if is_large(req) && install::is_good(state, claim).await? => Ok(Sender::Known),
+        _ => Ok(Sender::Stranger),
     }
 }
 

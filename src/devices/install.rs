@@ -3,7 +3,7 @@
 use entity::{UtcMillis, app, app_install, device};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel,
-    QueryFilter, QuerySelect, SqlErr, sea_query::Expr,
+    PaginatorTrait, QueryFilter, QuerySelect, SqlErr, sea_query::Expr,
 };
 
 use super::{Call, Claim, INSTALL_NOT_FOUND, READ_ONLY, TOKEN_INVALID, TOKEN_MISSING};
@@ -89,6 +89,16 @@ pub async fn authenticate(state: &State, call: &Call) -> Result<AppToken> {
         Some((install, Some(device), Some(app))) => Ok(AppToken { install, device, app }),
         _ => Err(invalid_token()),
     }
+}
+
+/// Whether the token opens something now.
+///
+/// # Errors
+/// When the database is out.
+pub async fn is_good(state: &State, claim: &Claim) -> Result<bool> {
+    let hash = claim.hash();
+    let found = app_install::Entity::find().filter(app_install::Column::TokenHash.eq(hash.as_str()));
+    Ok(found.count(state.db.orm()).await? > 0)
 }
 
 /// The install of that plain token, or of that id.

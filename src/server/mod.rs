@@ -27,6 +27,7 @@ use utoipa_actix_web::AppExt;
 use self::{frame::Frame, live::Live};
 use crate::{
     base::{
+        body::Room,
         clock::Clock,
         commit::Writer,
         db::{self, Db, ServerLock, StartError},
@@ -87,9 +88,9 @@ async fn prepare(config: Config, clock: Clock) -> Result<(State, Option<ServerLo
     let db = Db::connect(&config.database).await?;
     let (config, sealer) = first_start::prepare(config, &db, &writer, &clock).await?;
     let passwords = Passwords::default();
-    let wakeups = Wakeups::default();
+    let (room, wakeups) = (Room::default(), Wakeups::default());
     let (stopping, closing) = (CancellationToken::new(), CancellationToken::new());
-    let shared = Shared { config, db, writer, clock, sealer, passwords, wakeups, metrics, stopping, closing };
+    let shared = Shared { config, db, writer, clock, sealer, passwords, room, wakeups, metrics, stopping, closing };
     Ok((State::new(shared), lock))
 }
 

@@ -392,3 +392,60 @@ fn rare_but_good_http_works() {
         assert_unharmed(database, process, &token).await;
     });
 }
+
+/// The most memory the process has had, in MiB.
+fn peak(process: &Process) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).expect("its status");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") / 1024
+}
+
+#[test]
+fn many_large_bodies_at_once_wait_for_room_instead_of_taking_all_memory() {
+    block_on(async {
+        let database = Database::sqlite();
+        let (process, token) = start(&database).await;
+        let (addr, before) = (process.addr, peak(&process));
+        let most = 16 * 1024 * 1024;
+        // All but the last byte, so that whatever is taken in has to be kept.
+        let part = vec![b' '; most - 1];
+        let send = async |token: &str| {
+            let mut socket = Socket::open(addr).await;
+            let head = put("/kv/_batchimport", token, &format!("Content-Length: {most}\r\n"), "");
+            socket.send(head.replacen("PUT", "POST", 1)).await;
+            let (mut from, mut to) = socket.0.split();
+            let mut reply = Vec::new();
+            tokio::select! {
+                biased;
+                _ = from.read_to_end(&mut reply) => {}
+                () = async { let _ = to.write_all(&part).await; std::future::pending().await } => {}
+            }
+            let reply = Reply::parse(&reply);
+            // A reset may have thrown the answer away.
+            assert!(reply.statuses.iter().all(|status| matches!(status, 408 | 503)), "{}", reply.text);
+        };
+        let known = join_all((0..24).map(|_| send(&token)));
+        let strangers = join_all((0..24).map(|_| send("no-token")));
+        let others = async {
+            for nth in 0..100 {
+                process.call("PUT", "/kv/small").token(&token).json(&json!(nth)).send().await.expect(200);
+            }
+        };
+        timeout(GUARD * 3, async { tokio::join!(known, strangers, others) }).await.expect("all are answered");
+        let grown = peak(&process) - before;
+        assert!(grown < 160, "{grown} MiB for 768 MiB of bodies");
+
+        // Honest ones wait for each other and all get through.
+        let value = "x".repeat(1_000_000);
+        let imports = (0..8).map(|nth| {
+            let body: serde_json::Map<_, _> = (0..12).map(|key| (format!("large-{nth}-{key}"), json!(value))).collect();
+            process.call("POST", "/kv/_batchimport").token(&token).json(&Value::Object(body)).send()
+        });
+        for answer in join_all(imports).await {
+            assert_eq!(answer.expect(200)["successful"], 12);
+        }
+        let grown = peak(&process) - before;
+        assert!(grown < 320, "{grown} MiB for eight imports of 12 MiB");
+        assert_unharmed(database, process, &token).await;
+    });
+}

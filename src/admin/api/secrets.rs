@@ -15,9 +15,10 @@ use crate::{
         secrets,
     },
     base::{
+        body::{Sender, read_body},
         error::{Problem, Result},
         idempotency::{Answer, once},
-        input::{BODY_LIMIT, Json, Query, path_id, read_body},
+        input::{BODY_LIMIT, Json, Query, path_id},
         page::{Page, PageQuery},
         secret::PlainToken,
         state::State,
@@ -63,7 +64,7 @@ pub async fn list(
 )]
 #[post("/public-api/secrets")]
 pub async fn create(actor: Admin, state: State, req: HttpRequest, payload: Payload) -> Result<HttpResponse> {
-    let body = read_body(&req, payload.into_inner(), BODY_LIMIT).await?;
+    let body = read_body(&req, payload.into_inner(), BODY_LIMIT, Sender::Known).await?;
     let Json(new) = Json::<NewSecret>::parse(&req, &body)?;
     let (plain, now, caller) = (PlainToken::generate()?, state.clock.now(), actor.caller());
     let effect = async move |tx: &DatabaseTransaction| {

@@ -12,9 +12,10 @@ use crate::{
         dto::{AdminApp, AppPatch, NewApp},
     },
     base::{
+        body::{Sender, read_body},
         error::{Problem, Result},
         idempotency::{self, Answer},
-        input::{BODY_LIMIT, Json, Query, parse_json, path_id, read_body, require_json},
+        input::{BODY_LIMIT, Json, Query, parse_json, path_id, require_json},
         page::{Page, PageQuery},
         state::State,
     },
@@ -65,7 +66,7 @@ async fn create(
     payload: web::Payload,
     req: HttpRequest,
 ) -> Result<HttpResponse> {
-    let body = read_body(&req, payload.into_inner(), BODY_LIMIT).await?;
+    let body = read_body(&req, payload.into_inner(), BODY_LIMIT, Sender::Known).await?;
     let Json(new) = Json::<NewApp>::parse(&req, &body)?;
     let (now, actor) = (state.clock.now(), admin.into_actor());
     let caller = actor.caller();
@@ -105,7 +106,7 @@ async fn update(
     req: HttpRequest,
 ) -> Result<web::Json<AdminApp>> {
     let id = path_id(&req, "id")?;
-    let body = read_body(&req, payload.into_inner(), BODY_LIMIT).await?;
+    let body = read_body(&req, payload.into_inner(), BODY_LIMIT, Sender::Known).await?;
     require_json(&req)?;
     let patch: AppPatch = parse_json(&body)?;
     patch.check()?;

@@ -63,12 +63,7 @@ async fn get(state: State, _call: Call, req: HttpRequest) -> Result<web::Json<Ap
         (status = 409, description = "The device's password changed, or it was deleted, at the same moment", body = Problem, content_type = "application/problem+json")),
     security(("SiteKey" = [])))]
 #[post("/apps/{id}/authorize")]
-async fn authorize(
-    state: State,
-    toll: Toll,
-    call: Call,
-    req: HttpRequest,
-) -> Result<HttpResponse> {
+async fn authorize(state: State, toll: Toll, call: Call, req: HttpRequest) -> Result<HttpResponse> {
     toll.pay()?;
     let outcome = async {
         let app_id = path_id(&req, "id")?;

@@ -13,7 +13,7 @@ use super::error::{Error, FieldError, Result};
 
 pub use self::{
     address::client_address,
-    body::{BODY_LIMIT, Json, read_body},
+    body::{BODY_LIMIT, Json},
     fields::{Patch, invalid, printable, trimmed},
     json::{parse_json, require_json},
 };

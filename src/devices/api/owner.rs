@@ -66,20 +66,14 @@ async fn named(state: &State, req: &HttpRequest) -> Result<Model> {
         (status = 409, description = "`DEVICE_EXISTS`", body = Problem, content_type = "application/problem+json")),
     security(("SiteKey" = [])))]
 #[post("/devices")]
-async fn create(
-    state: State,
-    toll: Toll,
-    call: Call,
-    req: HttpRequest,
-) -> Result<HttpResponse> {
+async fn create(state: State, toll: Toll, call: Call, req: HttpRequest) -> Result<HttpResponse> {
     toll.pay()?;
     let outcome = async {
         let new: NewDevice = call.json(&req)?;
         check_uuid(&new.uuid)?;
         let name = clean_name("The name", new.name.as_deref())?;
         let now = state.clock.now();
-        let device =
-            state.writer.write(async move |tx| device::create(tx, &new.uuid, name.clone(), now).await).await?;
+        let device = state.writer.write(async move |tx| device::create(tx, &new.uuid, name.clone(), now).await).await?;
         let path = percent_encoding::utf8_percent_encode(device.uuid.as_str(), percent_encoding::NON_ALPHANUMERIC);
         let location = (header::LOCATION, format!("/devices/{path}"));
         Ok(HttpResponse::Created().insert_header(location).json(DeviceView::from(device)))
@@ -141,12 +135,7 @@ async fn rename(state: State, toll: Toll, call: Call, req: HttpRequest) -> Resul
         (status = 409, description = "The password changed at the same moment", body = Problem, content_type = "application/problem+json")),
     security(("SiteKey" = []), ("AppToken" = []), ("ApiSecret" = [])))]
 #[put("/devices/{uuid}/password")]
-async fn set_password(
-    state: State,
-    toll: Toll,
-    call: Call,
-    req: HttpRequest,
-) -> Result<HttpResponse> {
+async fn set_password(state: State, toll: Toll, call: Call, req: HttpRequest) -> Result<HttpResponse> {
     toll.pay()?;
     let outcome = async {
         let new: NewPassword = call.json(&req)?;
@@ -212,12 +201,7 @@ async fn delete_password(state: State, toll: Toll, call: Call, req: HttpRequest)
         (status = 404, description = "`DEVICE_NOT_FOUND`", body = Problem, content_type = "application/problem+json")),
     security(("SiteKey" = [])))]
 #[post("/devices/{uuid}/password/verify")]
-async fn verify_password(
-    state: State,
-    toll: Toll,
-    call: Call,
-    req: HttpRequest,
-) -> Result<HttpResponse> {
+async fn verify_password(state: State, toll: Toll, call: Call, req: HttpRequest) -> Result<HttpResponse> {
     toll.pay()?;
     let outcome = async {
         let present: PresentPassword = call.optional_json(&req)?.unwrap_or_default();

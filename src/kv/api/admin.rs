@@ -8,8 +8,9 @@ use super::ttl;
 use crate::{
     admin::{Actor, Allowed, audit, scope},
     base::{
+        body::{Sender, read_body},
         error::{Problem, Result},
-        input::{self, Query, path_segment, read_body, require_json},
+        input::{self, Query, path_segment, require_json},
         state::State,
     },
     devices::{self, check_uuid},
@@ -94,7 +95,7 @@ async fn put(
     req: HttpRequest,
 ) -> Result<HttpResponse> {
     let most = state.config.kv.max_value_bytes;
-    let body = read_body(&req, payload.into_inner(), most.max(input::BODY_LIMIT)).await?;
+    let body = read_body(&req, payload.into_inner(), most.max(input::BODY_LIMIT), Sender::Known).await?;
     if !body.is_empty() {
         require_json(&req)?;
     }
