@@ -6,3 +6,4 @@ mod kit;
 
 mod frame;
 mod kv;
+mod running;
