@@ -1,9 +1,43 @@
 //! Integration tests: each starts a service of its own on a free port, on a database of its own, SQLite and MariaDB.
 #![recursion_limit = "256"]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 #[macro_use]
 mod kit;
 
+mod admin;
+mod apps;
+mod apps_admin;
+mod architecture;
+mod changes;
+mod classworks;
+mod crash;
+mod devices;
+mod exposure;
+mod first_start;
 mod frame;
+mod hostile;
+mod idempotency;
 mod kv;
+mod kv_lists;
+mod limits;
+mod migrations;
+mod openapi;
+mod outage;
+mod quotas;
+mod rates;
+mod replicas;
+mod revocation;
 mod running;
+mod scheduler;
+mod secrets;
+mod settings;
+mod site_key;
+mod stopping;
+mod tokens_of_apps;

@@ -1,12 +1,15 @@
 //! The real binary as a process, for what a process alone can show: kill -9, signals, environment, exit codes.
 
 use std::{
+    fs::File,
     net::{SocketAddr, TcpListener},
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
 use super::{Call, Database};
+
+const LOG: &str = "stderr.log";
 
 /// A running `latchkey serve`.
 pub struct Process {
@@ -59,6 +62,21 @@ impl Process {
         process
     }
 
+    /// The same, with what it writes to its standard error kept in [`Self::log`].
+    pub async fn serve_logged(database: &Database, change: impl FnOnce(&mut Command)) -> Self {
+        let log = File::options().create(true).append(true).open(database.folder.join(LOG)).expect("a log file");
+        Self::serve_with(database, |command| {
+            change(command);
+            command.stderr(log);
+        })
+        .await
+    }
+
+    /// What processes of this database that were started by [`Self::serve_logged`] have written.
+    pub fn log(database: &Database) -> String {
+        std::fs::read_to_string(database.folder.join(LOG)).expect("a log file")
+    }
+
     /// A call to be completed and sent.
     pub fn call(&self, method: &str, path: &str) -> Call {
         Call::new(&self.client, self.addr, method, path)
@@ -79,6 +97,14 @@ impl Process {
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
         assert!(sent.expect("kill runs").success());
+    }
+
+    /// Waits for its end and answers the exit code and what it wrote to standard error, which must have been piped.
+    pub fn finish(mut self) -> (Option<i32>, String) {
+        let mut text = String::new();
+        let mut pipe = self.child.stderr.take().expect("standard error was piped");
+        std::io::Read::read_to_string(&mut pipe, &mut text).expect("text");
+        (self.child.wait().expect("it ends").code(), text)
     }
 
     /// Waits for its end and answers the exit code.

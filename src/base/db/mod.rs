@@ -3,21 +3,31 @@
 //! On SQLite reads go through a small pool, or, on the hot paths, through a connection of the calling thread
 //! ([`Db::sqlite_read`]); writes go through [`super::commit`] only.
 
+mod lock;
+mod schema;
+
 use std::{
     cell::RefCell,
-    fs::{File, TryLockError},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
-use migration::{Migrator, MigratorTrait};
 use rusqlite::{Connection, OpenFlags};
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, Statement};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr};
 use sqlx::mysql::MySqlConnectOptions;
 
-use super::error::{Error, Result};
+use super::{
+    error::{Error, Result},
+    patience::Patience,
+    readers::Readers,
+};
 use crate::config::{self, DatabaseKind, Synchronous};
+
+pub use self::{
+    lock::ServerLock,
+    schema::{migrate, open_for_migration, with_migration_lock},
+};
 
 /// What can go wrong before the service runs: a sentence for whoever started it.
 pub type StartError = String;
@@ -25,7 +35,7 @@ pub type StartError = String;
 /// The database, for reading.
 #[derive(Clone, Debug)]
 pub struct Db {
-    orm: DatabaseConnection,
+    readers: Readers,
     sqlite: Option<SqliteFile>,
 }
 
@@ -48,18 +58,18 @@ impl Db {
     pub async fn connect(config: &config::Database) -> Result<Self, StartError> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let (readers, _) = pool_sizes(config);
-        let orm = open(config, readers, true).await?;
+        let (orm, patience) = open(config, readers, true).await?;
         let sqlite = (config.kind == DatabaseKind::Sqlite).then(|| SqliteFile {
             path: PathBuf::from(&config.database),
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
         });
-        Ok(Self { orm, sqlite })
+        Ok(Self { readers: Readers { orm, patience }, sqlite })
     }
 
     /// For queries through sea-orm. Never write through it.
     #[must_use]
-    pub fn orm(&self) -> &DatabaseConnection {
-        &self.orm
+    pub fn orm(&self) -> &Readers {
+        &self.readers
     }
 
     /// Whether this is SQLite; else it is MySQL or MariaDB.
@@ -91,9 +101,33 @@ impl Db {
         })
     }
 
+    /// Runs a short read on a connection of the pool to the MySQL server.
+    ///
+    /// # Errors
+    /// What `read` answers; 503 when the server is out.
+    pub async fn mysql_read<T>(&self, read: impl AsyncFnOnce(&sqlx::MySqlPool) -> sqlx::Result<T>) -> Result<T> {
+        if self.is_sqlite() {
+            return Err(Error::internal("not a MySQL database"));
+        }
+        Ok(self.readers.patience.wait(read(self.readers.orm.get_mysql_connection_pool())).await?)
+    }
+
+    /// Connections of the pool: (all, idle).
+    #[must_use]
+    pub fn connections(&self) -> (u32, usize) {
+        let orm = &self.readers.orm;
+        if self.is_sqlite() {
+            let pool = orm.get_sqlite_connection_pool();
+            (pool.size(), pool.num_idle())
+        } else {
+            let pool = orm.get_mysql_connection_pool();
+            (pool.size(), pool.num_idle())
+        }
+    }
+
     /// Closes the pool.
     pub async fn close(&self) {
-        let _ = self.orm.clone().close().await;
+        let _ = self.readers.orm.clone().close().await;
     }
 }
 
@@ -137,11 +171,19 @@ fn pool_sizes(config: &config::Database) -> (u32, u32) {
 ///
 /// # Errors
 /// When the database cannot be reached.
-pub(super) async fn open_writers(config: &config::Database) -> Result<DatabaseConnection, StartError> {
+pub(super) async fn open_writers(config: &config::Database) -> Result<(DatabaseConnection, Patience), StartError> {
     open(config, pool_sizes(config).1, false).await
 }
 
-async fn open(config: &config::Database, connections: u32, read_only: bool) -> Result<DatabaseConnection, StartError> {
+async fn open(
+    config: &config::Database,
+    connections: u32,
+    read_only: bool,
+) -> Result<(DatabaseConnection, Patience), StartError> {
+    let patience = match config.kind {
+        DatabaseKind::Sqlite => Patience::endless(),
+        DatabaseKind::Mysql => Patience::with(mysql_options(config)),
+    };
     let mut options = ConnectOptions::new(match config.kind {
         DatabaseKind::Sqlite => "sqlite::memory:".to_owned(), // the real file is named in the options below
         DatabaseKind::Mysql => "mysql://localhost".to_owned(),
@@ -177,24 +219,28 @@ async fn open(config: &config::Database, connections: u32, read_only: bool) -> R
             });
         }
         DatabaseKind::Mysql => {
-            options
-                .max_lifetime(Duration::from_secs(config.conn_max_lifetime.into()))
-                .test_before_acquire_if_idle_for(Duration::from_secs(10));
-            let config = config.clone();
+            options.max_lifetime(Duration::from_secs(config.conn_max_lifetime.into()));
+            let (config, guard) = (config.clone(), patience.clone());
             options.map_sqlx_mysql_opts(move |_| mysql_options(&config));
-            // Without gaps locked, and never a decision on a snapshot older than the lock that guards it.
+            options.map_sqlx_mysql_pool_opts(move |pool| guard.guard(pool));
             options.after_connect(|connection| {
                 Box::pin(async move {
-                    connection
-                        .execute_unprepared("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
-                        .await
-                        .map(|_| ())
+                    for setting in SESSION {
+                        connection.execute_unprepared(setting).await?;
+                    }
+                    Ok(())
                 })
             });
         }
     }
-    Database::connect(options).await.map_err(|error| cannot_connect(config, &error))
+    let orm = Database::connect(options).await.map_err(|error| cannot_connect(config, &error))?;
+    Ok((orm, patience))
 }
+
+/// What is set on every MySQL connection: no gaps locked, and never a decision on a snapshot older than the lock that
+/// guards it; and a wait for a lock so short that all retries together stay within a client's patience.
+const SESSION: [&str; 2] =
+    ["SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", "SET SESSION innodb_lock_wait_timeout = 2"];
 
 fn mysql_options(config: &config::Database) -> MySqlConnectOptions {
     let mut options = MySqlConnectOptions::new();
@@ -217,114 +263,6 @@ fn cannot_connect(config: &config::Database, error: &DbErr) -> StartError {
         DatabaseKind::Sqlite => format!("cannot open the SQLite database {}: {error}", config.database),
         DatabaseKind::Mysql => {
             format!("cannot reach MySQL at {}:{} as {}: {error}", config.host, config.port, config.user)
-        }
-    }
-}
-
-/// One connection of its own for migrations: SQLite switches foreign keys off and on for one, which must not hit
-/// different connections of a pool, and MySQL's lock belongs to a connection.
-///
-/// # Errors
-/// When the database cannot be reached.
-pub async fn open_for_migration(config: &config::Database) -> Result<DatabaseConnection, StartError> {
-    if config.kind == DatabaseKind::Sqlite
-        && let Some(folder) = Path::new(&config.database).parent()
-    {
-        std::fs::create_dir_all(folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
-    }
-    open(config, 1, false).await
-}
-
-/// Brings the schema up to date, one process at a time; refuses a database that is newer than this binary.
-///
-/// # Errors
-/// When another process holds the lock for a minute, a migration fails, or the schema is newer, or `up` is false
-/// and the schema is older.
-pub async fn migrate(config: &config::Database, up: bool) -> Result<(), StartError> {
-    with_migration_lock(config, async |db| migrate_alone(db, up).await).await
-}
-
-/// Runs `work` on a connection of its own, while no other process migrates this database. On SQLite the caller holds
-/// the [`ServerLock`], so nothing more is needed there.
-///
-/// # Errors
-/// What `work` answers; when another process holds the lock for a minute.
-pub async fn with_migration_lock<T>(
-    config: &config::Database,
-    work: impl AsyncFnOnce(&DatabaseConnection) -> Result<T, StartError>,
-) -> Result<T, StartError> {
-    let connection = open_for_migration(config).await?;
-    let result = match lock_migrations(&connection, config).await {
-        Ok(()) => work(&connection).await,
-        Err(error) => Err(error),
-    };
-    let _ = connection.close().await; // MySQL lets go of the lock with the connection
-    result
-}
-
-async fn lock_migrations(db: &DatabaseConnection, config: &config::Database) -> Result<(), StartError> {
-    if config.kind != DatabaseKind::Mysql {
-        return Ok(());
-    }
-    let name = format!("latchkey-migrate:{}:{}", config.database, config.table_prefix);
-    let lock =
-        Statement::from_sql_and_values(db.get_database_backend(), "SELECT GET_LOCK(LEFT(?, 64), 60)", [name.into()]);
-    let row = db.query_one_raw(lock).await.map_err(not_current)?;
-    match row.and_then(|row| row.try_get_by_index::<Option<i64>>(0).ok().flatten()) {
-        Some(1) => Ok(()),
-        _ => Err("another process has been migrating this database for a minute".to_owned()),
-    }
-}
-
-fn not_current(error: DbErr) -> StartError {
-    format!("the schema cannot be brought up to date: {error}")
-}
-
-async fn migrate_alone(db: &DatabaseConnection, up: bool) -> Result<(), StartError> {
-    let unknown = Migrator::unknown(db).await.map_err(not_current)?;
-    if !unknown.is_empty() {
-        return Err(format!(
-            "the database is newer than this binary: it has {}. Run a newer latchkey.",
-            unknown.join(", ")
-        ));
-    }
-    if up {
-        return Migrator::up(db, None).await.map_err(not_current);
-    }
-    match Migrator::get_pending_migrations(db).await.map_err(not_current)?.len() {
-        0 => Ok(()),
-        pending => {
-            Err(format!("{pending} migrations are pending and database.auto_migrate is off: run 'latchkey migrate up'"))
-        }
-    }
-}
-
-/// Held by the one server of a SQLite file; the operating system lets go of it when the process ends, however.
-#[derive(Debug)]
-pub struct ServerLock {
-    _file: File,
-}
-
-impl ServerLock {
-    /// Takes the lock, `<database>.lock` beside the file.
-    ///
-    /// # Errors
-    /// When another process has it.
-    pub fn take(config: &config::Database) -> Result<Option<Self>, StartError> {
-        if config.kind != DatabaseKind::Sqlite {
-            return Ok(None);
-        }
-        let path = format!("{}.lock", config.database);
-        if let Some(folder) = Path::new(&path).parent() {
-            std::fs::create_dir_all(folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
-        }
-        let file = File::create(&path).map_err(|error| format!("cannot open {path}: {error}"))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Self { _file: file })),
-            Err(TryLockError::WouldBlock) => {
-                Err(format!("another latchkey is using {}: only one server may run on a SQLite file", config.database))
-            }
-            Err(TryLockError::Error(error)) => Err(format!("cannot lock {path}: {error}")),
         }
     }
 }
