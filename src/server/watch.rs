@@ -91,7 +91,8 @@ struct Readiness {
 /// the disk (SQLite), and the service is not stopping. The problem of a 503 has the same `checks`.
 #[utoipa::path(operation_id = "getReady", tag = "operations",
     responses(
-        (status = 200, description = "Requests are wanted.", body = Readiness),
+        (status = 200, description = "Requests are wanted.", body = Readiness,
+            example = json!({"status": "ready", "checks": [{"name": "database", "ok": true}]})),
         (status = 503, description = "Send requests elsewhere; `checks` says why.", body = Problem,
             content_type = "application/problem+json"),
     ))]
