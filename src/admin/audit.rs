@@ -50,6 +50,25 @@ pub async fn record(
     Ok(())
 }
 
+/// The same where admins and others may do it: what others do is no event.
+///
+/// # Errors
+/// When the database fails.
+pub async fn record_if_admin(
+    tx: &impl ConnectionTrait,
+    actor: Option<&Actor>,
+    action: &str,
+    entity: &str,
+    entity_id: impl ToString,
+    changes: impl Into<Value>,
+    now: UtcMillis,
+) -> Result<()> {
+    match actor {
+        Some(actor) => record(tx, actor, action, entity, entity_id, changes, now).await,
+        None => Ok(()),
+    }
+}
+
 /// As much of the text as its column holds: the effect must not fail for its record.
 fn clipped(text: &str, most: usize) -> String {
     text.chars().take(most).collect()

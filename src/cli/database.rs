@@ -18,7 +18,10 @@ pub(super) struct Session {
 }
 
 /// Opens the database with an up-to-date schema, does the work, and closes it.
-pub(super) fn with_database<T>(global: &Global, work: impl AsyncFnOnce(&Session) -> Result<T>) -> Result<T, super::Failure> {
+pub(super) fn with_database<T>(
+    global: &Global,
+    work: impl AsyncFnOnce(&Session) -> Result<T>,
+) -> Result<T, super::Failure> {
     let config = global.load_for_database()?;
     let done = runtime()?.block_on(async {
         let session = open(&config).await?;

@@ -1,10 +1,13 @@
 //! Handlers about installs and their tokens.
 
 use actix_web::{HttpRequest, HttpResponse, delete, get, http::header, put, web};
+use entity::device;
+use sea_orm::DatabaseTransaction;
+use serde_json::json;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
-    admin::{self, Scope},
+    admin::{self, Scope, audit},
     apps::{
         app as registry,
         dto::{AppQuery, InstallationList, Note, TokenList, TokenView, Window},
@@ -44,23 +47,24 @@ async fn installations(
 ) -> Result<web::Json<InstallationList>> {
     let app_id = path_id(&req, "id")?;
     let window = Window::parse(query.0.limit.as_deref(), query.0.skip.as_deref())?;
-    let is_admin = admin::optional(&req, Scope::AppsWrite).await?.is_some();
-    let device = match Call::device_uuid(&req)? {
-        Some(uuid) => {
-            let device = devices::require(state.db.orm(), &uuid).await?;
-            if !is_admin {
-                require_password(&state, &device, Call::device_password(&req)?.as_ref(), call.ip).await?;
-            }
-            Some(device)
-        }
-        None if is_admin => None,
-        None => {
-            let who = "Only an admin, or a device's owner (x-device-uuid), may list installs.";
-            return Err(UNAUTHENTICATED.error(who).header(header::WWW_AUTHENTICATE, "Bearer"));
-        }
-    };
+    let device = owner_or_admin(&state, &call, &req).await?;
     registry::require(state.db.orm(), app_id).await?;
     Ok(web::Json(installs::of_app(state.db.orm(), app_id, device.as_ref(), window).await?))
+}
+
+/// The device whose owner asks; none for an admin who names none.
+async fn owner_or_admin(state: &State, call: &Call, req: &HttpRequest) -> Result<Option<device::Model>> {
+    let is_admin = admin::optional(req, Scope::AppsWrite).await?.is_some();
+    let Some(uuid) = Call::device_uuid(req)? else {
+        let who = "Only an admin, or a device's owner (x-device-uuid), may list installs.";
+        let refused = || UNAUTHENTICATED.error(who).header(header::WWW_AUTHENTICATE, "Bearer");
+        return if is_admin { Ok(None) } else { Err(refused()) };
+    };
+    let device = devices::require(state.db.orm(), &uuid).await?;
+    if !is_admin {
+        require_password(state, &device, Call::device_password(req)?.as_ref(), call.ip).await?;
+    }
+    Ok(Some(device))
 }
 
 /// List a device's tokens
@@ -98,10 +102,14 @@ async fn device_tokens(state: State, call: Call, req: HttpRequest) -> Result<web
 #[delete("/apps/tokens/{token}")]
 async fn revoke(state: State, call: Call, req: HttpRequest) -> Result<HttpResponse> {
     let which = Which::parse(&path_segment(&req, 3)?);
-    let is_admin = admin::optional(&req, Scope::AppsWrite).await?.is_some();
-    let found = installs::managed(&state, &req, &which, is_admin, call.ip).await?;
-    let (install_id, device_id) = (found.id, found.device_id);
-    state.writer.write(async move |tx| install::revoke(tx, install_id).await).await?;
+    let by = admin::optional(&req, Scope::AppsWrite).await?;
+    let found = installs::managed(&state, &req, &which, by.is_some(), call.ip).await?;
+    let (install_id, device_id, now) = (found.id, found.device_id, state.clock.now());
+    let work = async move |tx: &DatabaseTransaction| {
+        install::revoke(tx, install_id).await?;
+        audit::record_if_admin(tx, by.as_ref(), "delete", "app_install", install_id, json!({}), now).await
+    };
+    state.writer.write(work).await?;
     state.wakeups.wake(device_id);
     Ok(HttpResponse::NoContent().finish())
 }
@@ -121,13 +129,16 @@ async fn set_note(state: State, call: Call, req: HttpRequest) -> Result<web::Jso
     let note: Note = call.json(&req)?;
     check_text("The note", &note.note)?;
     let which = Which::parse(&path_segment(&req, 3)?);
-    let is_admin = admin::optional(&req, Scope::AppsWrite).await?.is_some();
-    let found = installs::managed(&state, &req, &which, is_admin, call.ip).await?;
+    let by = admin::optional(&req, Scope::AppsWrite).await?;
+    let found = installs::managed(&state, &req, &which, by.is_some(), call.ip).await?;
     let app = registry::require(state.db.orm(), found.app_id).await.map_err(|_| gone())?;
     let now = state.clock.now();
-    let install =
-        state.writer.write(async move |tx| install::set_note(tx, found.clone(), note.note.clone(), now).await).await?;
-    Ok(web::Json(TokenView::new(install, app)))
+    let work = async move |tx: &DatabaseTransaction| {
+        let changes = json!({ "note": note.note });
+        audit::record_if_admin(tx, by.as_ref(), "update", "app_install", found.id, changes, now).await?;
+        install::set_note(tx, found.clone(), note.note.clone(), now).await
+    };
+    Ok(web::Json(TokenView::new(state.writer.write(work).await?, app)))
 }
 
 fn gone() -> Error {

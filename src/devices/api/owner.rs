@@ -1,11 +1,13 @@
 //! Handlers of `/devices`.
 
 use actix_web::{HttpRequest, HttpResponse, delete, get, http::header, post, put, web};
-use entity::device::Model;
+use entity::{UtcMillis, device::Model};
+use sea_orm::DatabaseTransaction;
+use serde_json::{Value, json};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
-    admin::{self, Scope},
+    admin::{self, Actor, Scope, audit},
     base::{
         error::{Error, Problem, Result},
         input::path_segment,
@@ -37,14 +39,31 @@ pub(super) fn routes(cfg: &mut ServiceConfig) {
 }
 
 /// The device a path names, and proof that the caller may manage it: its password if it has one, or an admin.
-async fn managed(state: &State, req: &HttpRequest, call: &Call, given: Option<&Secret>) -> Result<(Model, bool)> {
+async fn managed(
+    state: &State,
+    req: &HttpRequest,
+    call: &Call,
+    given: Option<&Secret>,
+) -> Result<(Model, Option<Actor>)> {
     let device = named(state, req).await?;
-    if admin::optional(req, Scope::AppsWrite).await?.is_some() {
-        return Ok((device, true));
+    let by = admin::optional(req, Scope::AppsWrite).await?;
+    if by.is_none() {
+        let header = Call::device_password(req)?;
+        require_password(state, &device, given.or(header.as_ref()), call.ip).await?;
     }
-    let header = Call::device_password(req)?;
-    require_password(state, &device, given.or(header.as_ref()), call.ip).await?;
-    Ok((device, false))
+    Ok((device, by))
+}
+
+/// Records what an admin does to a device on its owner's behalf.
+async fn note(
+    tx: &DatabaseTransaction,
+    by: Option<&Actor>,
+    action: &str,
+    device: &Model,
+    changes: Value,
+    now: UtcMillis,
+) -> Result<()> {
+    audit::record_if_admin(tx, by, action, "device", device.uuid.as_str(), changes, now).await
 }
 
 async fn named(state: &State, req: &HttpRequest) -> Result<Model> {
@@ -111,16 +130,14 @@ async fn get(state: State, _call: Call, req: HttpRequest) -> Result<web::Json<De
 async fn rename(state: State, call: Call, req: HttpRequest) -> Result<web::Json<DeviceView>> {
     let change: Rename = call.json(&req)?;
     let name = clean_name("The name", change.name.as_deref())?;
-    let (seen, _) = managed(&state, &req, &call, None).await?;
+    let (seen, by) = managed(&state, &req, &call, None).await?;
     let now = state.clock.now();
-    let device = state
-        .writer
-        .write(async move |tx| {
-            let device = device::lock(tx, &seen).await?;
-            device::rename(tx, device, name.clone(), now).await
-        })
-        .await?;
-    Ok(web::Json(device.into()))
+    let work = async move |tx: &DatabaseTransaction| {
+        let device = device::lock(tx, &seen).await?;
+        note(tx, by.as_ref(), "update", &device, json!({ "name": name }), now).await?;
+        device::rename(tx, device, name.clone(), now).await
+    };
+    Ok(web::Json(state.writer.write(work).await?.into()))
 }
 
 /// Set or change a device's password
@@ -144,27 +161,31 @@ async fn set_password(
     settings: web::Data<Settings>,
 ) -> Result<HttpResponse> {
     let quota = rates.count(&state, call.ip, settings.get().kv_rate_address)?;
-    let new: NewPassword = call.json(&req)?;
+    let outcome = replace_password(&state, call, &req).await;
+    Quota::tell(quota, outcome.map(|device| HttpResponse::Ok().json(DeviceView::from(device))))
+}
+
+async fn replace_password(state: &State, call: Call, req: &HttpRequest) -> Result<Model> {
+    let new: NewPassword = call.json(req)?;
     check_password(&new.new_password)?;
     let hint = clean_name("The hint", new.password_hint.as_deref())?;
-    let (seen, is_admin) = managed(&state, &req, &call, new.current_password.as_ref()).await?;
+    let (seen, by) = managed(state, req, &call, new.current_password.as_ref()).await?;
     let hash = state.passwords.hash(new.new_password.expose()).await?;
     let (now, device_id, claim, revoke) = (state.clock.now(), seen.id, call.claim, new.revoke_tokens);
-    let outcome = state
-        .writer
-        .write(async move |tx| {
-            let device = device::lock(tx, &seen).await?;
-            if !is_admin {
-                device::require_proof(tx, &device, claim.as_ref()).await?;
-            }
-            if revoke {
-                install::revoke_all_of(tx, device.id).await?;
-            }
-            device::set_password(tx, device, Some(hash.clone()), hint.clone(), now).await
-        })
-        .await;
+    let work = async move |tx: &DatabaseTransaction| {
+        let device = device::lock(tx, &seen).await?;
+        if by.is_none() {
+            device::require_proof(tx, &device, claim.as_ref()).await?;
+        }
+        note(tx, by.as_ref(), "set_password", &device, json!({ "revoke_tokens": revoke }), now).await?;
+        if revoke {
+            install::revoke_all_of(tx, device.id).await?;
+        }
+        device::set_password(tx, device, Some(hash.clone()), hint.clone(), now).await
+    };
+    let device = state.writer.write(work).await?;
     state.wakeups.wake(device_id);
-    Quota::tell(quota, outcome.map(|device| HttpResponse::Ok().json(DeviceView::from(device))))
+    Ok(device)
 }
 
 /// Take a device's password away
@@ -180,15 +201,14 @@ async fn set_password(
 #[delete("/devices/{uuid}/password")]
 async fn delete_password(state: State, call: Call, req: HttpRequest) -> Result<HttpResponse> {
     let present: PresentPassword = call.optional_json(&req)?.unwrap_or_default();
-    let (seen, _) = managed(&state, &req, &call, present.password.as_ref()).await?;
+    let (seen, by) = managed(&state, &req, &call, present.password.as_ref()).await?;
     let now = state.clock.now();
-    state
-        .writer
-        .write(async move |tx| {
-            let device = device::lock(tx, &seen).await?;
-            device::set_password(tx, device, None, None, now).await
-        })
-        .await?;
+    let work = async move |tx: &DatabaseTransaction| {
+        let device = device::lock(tx, &seen).await?;
+        note(tx, by.as_ref(), "delete_password", &device, json!({}), now).await?;
+        device::set_password(tx, device, None, None, now).await
+    };
+    state.writer.write(work).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -235,18 +255,17 @@ async fn verify_password(
     security(("SiteKey" = []), ("AppToken" = []), ("ApiSecret" = [])))]
 #[delete("/devices/{uuid}")]
 async fn delete(state: State, call: Call, req: HttpRequest) -> Result<HttpResponse> {
-    let (seen, is_admin) = managed(&state, &req, &call, None).await?;
-    let (device_id, claim) = (seen.id, call.claim);
-    state
-        .writer
-        .write(async move |tx| {
-            let device = device::lock(tx, &seen).await?;
-            if !is_admin {
-                device::require_proof(tx, &device, claim.as_ref()).await?;
-            }
-            device::delete(tx, device).await
-        })
-        .await?;
+    let (seen, by) = managed(&state, &req, &call, None).await?;
+    let (device_id, claim, now) = (seen.id, call.claim, state.clock.now());
+    let work = async move |tx: &DatabaseTransaction| {
+        let device = device::lock(tx, &seen).await?;
+        if by.is_none() {
+            device::require_proof(tx, &device, claim.as_ref()).await?;
+        }
+        note(tx, by.as_ref(), "delete", &device, json!({}), now).await?;
+        device::delete(tx, device).await
+    };
+    state.writer.write(work).await?;
     state.wakeups.wake(device_id);
     Ok(HttpResponse::NoContent().finish())
 }
