@@ -12,7 +12,9 @@ pub mod json_text;
 pub mod lease;
 pub mod metrics;
 pub mod page;
+pub mod patience;
 pub mod rate;
+pub mod readers;
 #[cfg(test)]
 pub(crate) mod scratch;
 pub mod secret;

@@ -38,8 +38,8 @@ impl Store {
             })?
         } else {
             let query = sqlx::query(AssertSqlSafe(self.read_value.as_str()));
-            let pool = state.db.orm().get_mysql_connection_pool();
-            let row = query.bind(key.as_str().as_bytes()).bind(hash.as_str()).fetch_optional(pool).await?;
+            let query = query.bind(key.as_str().as_bytes()).bind(hash.as_str());
+            let row = state.db.mysql_read(async |pool| query.fetch_optional(pool).await).await?;
             row.as_ref().map(mysql_parts).transpose()?
         };
         let (grant, stored) = parts.ok_or_else(invalid_token)?;
@@ -61,7 +61,8 @@ impl Store {
             })?
         } else {
             let query = sqlx::query(AssertSqlSafe(self.read_grant.as_str()));
-            let row = query.bind(hash.as_str()).fetch_optional(state.db.orm().get_mysql_connection_pool()).await?;
+            let query = query.bind(hash.as_str());
+            let row = state.db.mysql_read(async |pool| query.fetch_optional(pool).await).await?;
             row.as_ref().map(mysql_grant).transpose()?
         };
         grant.ok_or_else(invalid_token)

@@ -161,14 +161,8 @@ pub(crate) fn space_wrong(file: &Path) -> Option<&'static str> {
 #[get("/metrics")]
 async fn metrics(req: HttpRequest, state: State) -> Result<HttpResponse> {
     require_token(&req, &state)?;
-    let orm = state.db.orm();
-    if state.db.is_sqlite() {
-        let pool = orm.get_sqlite_connection_pool();
-        state.metrics.set_connections(pool.size(), pool.num_idle());
-    } else {
-        let pool = orm.get_mysql_connection_pool();
-        state.metrics.set_connections(pool.size(), pool.num_idle());
-    }
+    let (all, idle) = state.db.connections();
+    state.metrics.set_connections(all, idle);
     Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(state.metrics.render()?))
 }
 

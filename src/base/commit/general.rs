@@ -11,6 +11,7 @@ use super::{RETRIES, back_off, thread::Turn};
 use crate::base::{
     error::{Class, Error, Result},
     metrics::CommitMetrics,
+    patience::Patience,
 };
 
 /// Most writes of one group.
@@ -75,22 +76,22 @@ pub(super) async fn serve(
             continue;
         }
         let jobs = std::mem::take(&mut group);
-        if turn.is_sqlite() {
-            let _turn = turn.take().await;
-            let (count, start) = (jobs.len(), Instant::now());
-            commit_group(&orm, jobs).await;
-            commits.observe("general", count, start.elapsed());
-        } else {
+        if let Turn::MySql(_, patience) = turn.as_ref() {
             for job in jobs {
                 let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
-                let (orm, commits) = (orm.clone(), commits.clone());
+                let (orm, patience, commits) = (orm.clone(), patience.clone(), commits.clone());
                 tokio::task::spawn_local(async move {
                     let start = Instant::now();
-                    commit_alone(&orm, job).await;
+                    commit_alone(&orm, &patience, job).await;
                     commits.observe("general", 1, start.elapsed());
                     drop(place);
                 });
             }
+        } else {
+            let _turn = turn.take().await;
+            let (count, start) = (jobs.len(), Instant::now());
+            commit_group(&orm, jobs).await;
+            commits.observe("general", count, start.elapsed());
         }
     }
     // On MySQL: wait until the last ones gave their places back.
@@ -135,10 +136,10 @@ async fn commit_group(orm: &DatabaseConnection, jobs: Vec<Box<dyn Job>>) {
 }
 
 /// One transaction, run again when it loses against another.
-async fn commit_alone(orm: &DatabaseConnection, mut job: Box<dyn Job>) {
+async fn commit_alone(orm: &DatabaseConnection, patience: &Patience, mut job: Box<dyn Job>) {
     let mut round = 0;
     let outcome = loop {
-        let outcome = try_once(orm, job.as_mut()).await;
+        let outcome = patience.wait(try_once(orm, job.as_mut())).await;
         match outcome {
             Err(error) if error.lost_race() && round < RETRIES => round += 1,
             outcome => break outcome,

@@ -1,7 +1,8 @@
 //! Lanes: hot paths that bring a whole batch of writes to the database in their own few statements.
 
-use std::{sync::Arc, time::Instant};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
+use futures_util::FutureExt;
 use sqlx::{Connection as _, MySqlConnection};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -119,18 +120,28 @@ async fn transaction<B: Batch>(batch: &B, turn: &Turn, ops: &[B::Op]) -> Result<
     let outcomes = loop {
         let outcomes = match turn {
             Turn::Sqlite(connection) => on_sqlite(batch, &*connection.lock().await, ops).await,
-            Turn::MySql(pool) => on_mysql(batch, pool, ops).await,
+            Turn::MySql(pool, patience) => patience.wait(on_mysql(batch, pool, ops)).await,
         };
         match outcomes {
             Err(error) if error.lost_race() && round < RETRIES => round += 1,
             Err(error) => return Err(error),
-            Ok(outcomes) if outcomes.len() == ops.len() => break outcomes,
-            Ok(_) => return Err(Error::internal("a batch left outcomes out")),
+            Ok(outcomes) => break outcomes,
         }
         back_off(round).await;
     };
     batch.committed(ops, &outcomes);
     Ok(outcomes)
+}
+
+/// A panic, or outcomes left out, is a failure of the batch: the transaction is undone, and the ops are run again one by
+/// one.
+async fn apply<B: Batch>(batch: &B, session: Session<'_>, ops: &[B::Op]) -> Result<Vec<Result<B::Out>>> {
+    let outcomes = AssertUnwindSafe(batch.apply(session, ops)).catch_unwind().await;
+    match outcomes {
+        Ok(Ok(outcomes)) if outcomes.len() != ops.len() => Err(Error::internal("a batch left outcomes out")),
+        Ok(outcomes) => outcomes,
+        Err(_) => Err(Error::internal("a batch panicked")),
+    }
 }
 
 async fn on_sqlite<B: Batch>(
@@ -139,7 +150,7 @@ async fn on_sqlite<B: Batch>(
     ops: &[B::Op],
 ) -> Result<Vec<Result<B::Out>>> {
     connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-    let outcomes = batch.apply(Session::Sqlite(connection), ops).await;
+    let outcomes = apply(batch, Session::Sqlite(connection), ops).await;
     let outcomes = match outcomes {
         Ok(outcomes) => connection
             .prepare_cached("COMMIT")
@@ -158,7 +169,7 @@ async fn on_sqlite<B: Batch>(
 async fn on_mysql<B: Batch>(batch: &B, pool: &sqlx::MySqlPool, ops: &[B::Op]) -> Result<Vec<Result<B::Out>>> {
     let mut connection = pool.acquire().await?;
     let mut tx = connection.begin().await?;
-    match batch.apply(Session::MySql(&mut tx), ops).await {
+    match apply(batch, Session::MySql(&mut tx), ops).await {
         Ok(outcomes) => {
             tx.commit().await?;
             Ok(outcomes)

@@ -17,6 +17,8 @@
 
 mod general;
 mod lane;
+#[cfg(test)]
+mod tests;
 mod thread;
 
 use std::{

@@ -15,6 +15,7 @@ use crate::{
     base::{
         db::{self, StartError},
         metrics::CommitMetrics,
+        patience::Patience,
     },
     config::{self, DatabaseKind},
 };
@@ -23,19 +24,15 @@ use crate::{
 /// sea-orm connection: fair, first come, first served. On MySQL everybody's turn is always.
 pub(super) enum Turn {
     Sqlite(Mutex<rusqlite::Connection>),
-    MySql(sqlx::MySqlPool),
+    MySql(sqlx::MySqlPool, Patience),
 }
 
 impl Turn {
-    pub(super) fn is_sqlite(&self) -> bool {
-        matches!(self, Self::Sqlite(_))
-    }
-
     /// Waits for the turn on SQLite; there is nothing to wait for on MySQL.
     pub(super) async fn take(&self) -> Option<MutexGuard<'_, rusqlite::Connection>> {
         match self {
             Self::Sqlite(connection) => Some(connection.lock().await),
-            Self::MySql(_) => None,
+            Self::MySql(..) => None,
         }
     }
 }
@@ -92,14 +89,14 @@ pub(super) fn run(
 }
 
 async fn open(config: &config::Database) -> Result<(sea_orm::DatabaseConnection, Turn), StartError> {
-    let orm = db::open_writers(config).await?;
+    let (orm, patience) = db::open_writers(config).await?;
     let turn = match config.kind {
         DatabaseKind::Sqlite => {
             let connection = db::open_sqlite_writer(config)
                 .map_err(|error| format!("cannot open {}: {:?}", config.database, error.cause()))?;
             Turn::Sqlite(Mutex::new(connection))
         }
-        DatabaseKind::Mysql => Turn::MySql(orm.get_mysql_connection_pool().clone()),
+        DatabaseKind::Mysql => Turn::MySql(orm.get_mysql_connection_pool().clone(), patience),
     };
     Ok((orm, turn))
 }

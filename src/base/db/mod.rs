@@ -17,7 +17,11 @@ use rusqlite::{Connection, OpenFlags};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr};
 use sqlx::mysql::MySqlConnectOptions;
 
-use super::error::{Error, Result};
+use super::{
+    error::{Error, Result},
+    patience::Patience,
+    readers::Readers,
+};
 use crate::config::{self, DatabaseKind, Synchronous};
 
 pub use self::{
@@ -31,7 +35,7 @@ pub type StartError = String;
 /// The database, for reading.
 #[derive(Clone, Debug)]
 pub struct Db {
-    orm: DatabaseConnection,
+    readers: Readers,
     sqlite: Option<SqliteFile>,
 }
 
@@ -54,18 +58,18 @@ impl Db {
     pub async fn connect(config: &config::Database) -> Result<Self, StartError> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let (readers, _) = pool_sizes(config);
-        let orm = open(config, readers, true).await?;
+        let (orm, patience) = open(config, readers, true).await?;
         let sqlite = (config.kind == DatabaseKind::Sqlite).then(|| SqliteFile {
             path: PathBuf::from(&config.database),
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
         });
-        Ok(Self { orm, sqlite })
+        Ok(Self { readers: Readers { orm, patience }, sqlite })
     }
 
     /// For queries through sea-orm. Never write through it.
     #[must_use]
-    pub fn orm(&self) -> &DatabaseConnection {
-        &self.orm
+    pub fn orm(&self) -> &Readers {
+        &self.readers
     }
 
     /// Whether this is SQLite; else it is MySQL or MariaDB.
@@ -97,9 +101,33 @@ impl Db {
         })
     }
 
+    /// Runs a short read on a connection of the pool to the MySQL server.
+    ///
+    /// # Errors
+    /// What `read` answers; 503 when the server is out.
+    pub async fn mysql_read<T>(&self, read: impl AsyncFnOnce(&sqlx::MySqlPool) -> sqlx::Result<T>) -> Result<T> {
+        if self.is_sqlite() {
+            return Err(Error::internal("not a MySQL database"));
+        }
+        Ok(self.readers.patience.wait(read(self.readers.orm.get_mysql_connection_pool())).await?)
+    }
+
+    /// Connections of the pool: (all, idle).
+    #[must_use]
+    pub fn connections(&self) -> (u32, usize) {
+        let orm = &self.readers.orm;
+        if self.is_sqlite() {
+            let pool = orm.get_sqlite_connection_pool();
+            (pool.size(), pool.num_idle())
+        } else {
+            let pool = orm.get_mysql_connection_pool();
+            (pool.size(), pool.num_idle())
+        }
+    }
+
     /// Closes the pool.
     pub async fn close(&self) {
-        let _ = self.orm.clone().close().await;
+        let _ = self.readers.orm.clone().close().await;
     }
 }
 
@@ -143,11 +171,19 @@ fn pool_sizes(config: &config::Database) -> (u32, u32) {
 ///
 /// # Errors
 /// When the database cannot be reached.
-pub(super) async fn open_writers(config: &config::Database) -> Result<DatabaseConnection, StartError> {
+pub(super) async fn open_writers(config: &config::Database) -> Result<(DatabaseConnection, Patience), StartError> {
     open(config, pool_sizes(config).1, false).await
 }
 
-async fn open(config: &config::Database, connections: u32, read_only: bool) -> Result<DatabaseConnection, StartError> {
+async fn open(
+    config: &config::Database,
+    connections: u32,
+    read_only: bool,
+) -> Result<(DatabaseConnection, Patience), StartError> {
+    let patience = match config.kind {
+        DatabaseKind::Sqlite => Patience::endless(),
+        DatabaseKind::Mysql => Patience::with(mysql_options(config)),
+    };
     let mut options = ConnectOptions::new(match config.kind {
         DatabaseKind::Sqlite => "sqlite::memory:".to_owned(), // the real file is named in the options below
         DatabaseKind::Mysql => "mysql://localhost".to_owned(),
@@ -183,24 +219,28 @@ async fn open(config: &config::Database, connections: u32, read_only: bool) -> R
             });
         }
         DatabaseKind::Mysql => {
-            options
-                .max_lifetime(Duration::from_secs(config.conn_max_lifetime.into()))
-                .test_before_acquire_if_idle_for(Duration::from_secs(10));
-            let config = config.clone();
+            options.max_lifetime(Duration::from_secs(config.conn_max_lifetime.into()));
+            let (config, guard) = (config.clone(), patience.clone());
             options.map_sqlx_mysql_opts(move |_| mysql_options(&config));
-            // Without gaps locked, and never a decision on a snapshot older than the lock that guards it.
+            options.map_sqlx_mysql_pool_opts(move |pool| guard.guard(pool));
             options.after_connect(|connection| {
                 Box::pin(async move {
-                    connection
-                        .execute_unprepared("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
-                        .await
-                        .map(|_| ())
+                    for setting in SESSION {
+                        connection.execute_unprepared(setting).await?;
+                    }
+                    Ok(())
                 })
             });
         }
     }
-    Database::connect(options).await.map_err(|error| cannot_connect(config, &error))
+    let orm = Database::connect(options).await.map_err(|error| cannot_connect(config, &error))?;
+    Ok((orm, patience))
 }
+
+/// What is set on every MySQL connection: no gaps locked, and never a decision on a snapshot older than the lock that
+/// guards it; and a wait for a lock so short that all retries together stay within a client's patience.
+const SESSION: [&str; 2] =
+    ["SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", "SET SESSION innodb_lock_wait_timeout = 2"];
 
 fn mysql_options(config: &config::Database) -> MySqlConnectOptions {
     let mut options = MySqlConnectOptions::new();

@@ -19,7 +19,7 @@ pub async fn open_for_migration(config: &config::Database) -> Result<DatabaseCon
     {
         std::fs::create_dir_all(folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
     }
-    open(config, 1, false).await
+    Ok(open(config, 1, false).await?.0)
 }
 
 /// Brings the schema up to date, one process at a time; refuses a database that is newer than this binary.

@@ -9,9 +9,8 @@ use super::{DATABASE_UNAVAILABLE, Error};
 impl From<DbErr> for Error {
     fn from(error: DbErr) -> Self {
         match &error {
-            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => database(true, &error),
             DbErr::Exec(RuntimeErr::SqlxError(inner)) | DbErr::Query(RuntimeErr::SqlxError(inner)) => from_sqlx(inner),
-            _ => database(false, &error),
+            _ => database(db_is_outage(&error), &error),
         }
     }
 }
@@ -45,7 +44,16 @@ fn database(unavailable: bool, cause: &dyn StdError) -> Error {
 }
 
 /// Whether the database is out, rather than the statement wrong.
-fn sqlx_is_outage(error: &sqlx::Error) -> bool {
+pub(in crate::base) fn db_is_outage(error: &DbErr) -> bool {
+    match error {
+        DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
+        DbErr::Exec(RuntimeErr::SqlxError(inner)) | DbErr::Query(RuntimeErr::SqlxError(inner)) => sqlx_is_outage(inner),
+        _ => false,
+    }
+}
+
+/// The same for sqlx.
+pub(in crate::base) fn sqlx_is_outage(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)
@@ -66,8 +74,9 @@ fn mysql_number(error: &sqlx::Error) -> Option<u16> {
     Some(inner.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()?.number())
 }
 
-/// Codes of MySQL and MariaDB for: too many connections, shutting down, killed, out of disk or locks, read-only,
-/// lock wait timeout, deadlock, record changed since last read (after the retries are used up).
+/// Codes of MySQL and MariaDB for: too many connections, shutting down, killed, idle for too long, out of disk or locks,
+/// read-only, a Galera node that is not ready, no access any more, lock wait timeout, deadlock, record changed since
+/// last read (after the retries are used up).
 fn mysql_is_outage(number: u16) -> bool {
     matches!(
         number,
@@ -76,6 +85,9 @@ fn mysql_is_outage(number: u16) -> bool {
             | 1038
             | 1040
             | 1041
+            | 1044
+            | 1045
+            | 1047
             | 1053
             | 1114
             | 1203
@@ -88,6 +100,7 @@ fn mysql_is_outage(number: u16) -> bool {
             | 1927
             | 3024
             | 3100
+            | 4031
     )
 }
 

@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
+pub(super) use self::database::{db_is_outage, sqlx_is_outage};
 pub use self::kind::*;
 
 /// One invalid field of a request.

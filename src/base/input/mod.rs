@@ -102,10 +102,14 @@ pub fn path_id(req: &HttpRequest, name: &str) -> Result<i64> {
 /// The nth piece of the path (the first is 1) as text, percent-decoded once; `%2F` is part of it.
 ///
 /// # Errors
-/// 400 when it is not UTF-8.
+/// 400 when it is not UTF-8, or a `%` is not followed by two hex digits.
 pub fn path_segment(req: &HttpRequest, nth: usize) -> Result<String> {
     // From the raw path: what the router matched on is decoded in part, and bytes that are no UTF-8 are replaced.
     let raw = req.uri().path().split('/').nth(nth).unwrap_or_default();
+    let mut escapes = raw.split('%').skip(1).map(|rest| rest.as_bytes().get(..2));
+    if !escapes.all(|digits| digits.is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit))) {
+        return Err(Error::malformed("The path is not percent-encoded: write '%' as '%25'."));
+    }
     let decoded = percent_encoding::percent_decode_str(raw).decode_utf8();
     decoded.map(std::borrow::Cow::into_owned).map_err(|_| Error::malformed("The path is not UTF-8."))
 }

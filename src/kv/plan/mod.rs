@@ -178,6 +178,19 @@ impl Counters {
     pub fn near(&self, (keys, bytes): (i64, i64), limits: Limits) -> bool {
         self.keys + keys > limits.keys || self.bytes + bytes > limits.bytes
     }
+
+    /// Whether what is live has grown beyond a limit. Who is beyond one already may still shrink.
+    fn exceed(&self, limits: Limits, before: &Self) -> bool {
+        let live = |counters: &Self| (counters.keys - counters.expired_keys, counters.bytes - counters.expired_bytes);
+        let ((keys, bytes), (old_keys, old_bytes)) = (live(self), live(before));
+        (keys > limits.keys || bytes > limits.bytes) && (keys > old_keys || bytes > old_bytes)
+    }
+
+    /// An expired row of that size is gone or in use again.
+    pub(super) fn count_out_expired(&mut self, size: i64) {
+        self.expired_keys = (self.expired_keys - 1).max(0);
+        self.expired_bytes = (self.expired_bytes - size).max(0);
+    }
 }
 
 impl Overlay {
@@ -209,10 +222,7 @@ impl Overlay {
                 }
             }
         }
-        let grown = counters.keys > before.keys || counters.bytes > before.bytes;
-        let full = counters.keys - counters.expired_keys > limits.keys
-            || counters.bytes - counters.expired_bytes > limits.bytes;
-        if refused.is_none() && grown && full {
+        if refused.is_none() && counters.exceed(limits, &before) {
             refused = Some(DEVICE_QUOTA.error("The device's store is full."));
         }
         if let Some(error) = refused {

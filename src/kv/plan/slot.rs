@@ -55,11 +55,13 @@ impl Slot {
                 Ok(Step { applied: Applied { revision: counters.revision, changed: false }, logged: None })
             }
             Action::Delete | Action::DeleteExisting => Ok(self.delete(counters)),
-            Action::Expire if self.row.is_some() && live.is_none() => {
-                counters.expired_keys = (counters.expired_keys - 1).max(0);
-                Ok(self.delete(counters))
-            }
-            Action::Expire => Ok(unchanged),
+            Action::Expire => match &self.row {
+                Some(expired) if live.is_none() => {
+                    counters.count_out_expired(expired.size);
+                    Ok(self.delete(counters))
+                }
+                _ => Ok(unchanged),
+            },
         }
     }
 
@@ -80,8 +82,7 @@ impl Slot {
                 if was_live {
                     (old.created_at, old.creator_ip)
                 } else {
-                    counters.expired_keys = (counters.expired_keys - 1).max(0);
-                    counters.expired_bytes = (counters.expired_bytes - old.size).max(0);
+                    counters.count_out_expired(old.size);
                     (now, ip.to_owned())
                 }
             }

@@ -36,6 +36,9 @@ pub(super) fn finish(worker: &Worker, asked: &Asked, answered: ServiceResponse) 
     if asked.method == Method::HEAD {
         response = head::without_body(response);
     }
+    if let Some(body) = &asked.body {
+        response = body.until_sent(response);
+    }
     let matched = req.match_pattern();
     let known = matched.as_deref().or_else(|| worker.shared.document.template(req.path()));
     let route = known.unwrap_or(access::NO_ROUTE);
@@ -49,7 +52,10 @@ pub(super) fn without_request(worker: &Worker, asked: &Asked, response: HttpResp
     let mut response = problem::render(worker, asked, "", response);
     dress(worker, asked, &mut response);
     access::note(worker, asked, access::NO_ROUTE, response.status(), "-");
-    response
+    match &asked.body {
+        Some(body) => body.until_sent(response),
+        None => response,
+    }
 }
 
 /// The answer when the handler panicked. The panic itself was logged by the panic hook, on the same thread.

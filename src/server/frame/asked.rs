@@ -12,7 +12,7 @@ use actix_web::{
 };
 use entity::UtcMillis;
 
-use super::Worker;
+use super::{Worker, unread::Held};
 use crate::base::input::X_REQUEST_ID;
 
 /// Which conventions hold at this path.
@@ -57,6 +57,8 @@ pub(super) struct Asked {
     pub(super) surface: Surface,
     /// `Origin`, where it matters.
     pub(super) origin: Option<HeaderValue>,
+    /// The body, if it is a chunked one.
+    pub(super) body: Option<Held>,
 }
 
 impl Asked {
@@ -80,7 +82,8 @@ impl Asked {
         strengthen(headers, &header::IF_NONE_MATCH);
         strengthen(headers, &header::IF_MATCH);
         let origin = if surface == Surface::Store { headers.get(header::ORIGIN).cloned() } else { None };
-        Self { start, id, method, surface, origin }
+        let body = Held::body_of(req);
+        Self { start, id, method, surface, origin, body }
     }
 
     /// The answer to a CORS preflight, which never reaches the routes.

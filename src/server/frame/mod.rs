@@ -13,6 +13,7 @@ mod head;
 mod problem;
 #[cfg(test)]
 mod tests;
+mod unread;
 
 use std::{
     future::{Ready, ready},

@@ -67,6 +67,19 @@ impl Database {
         Orm::connect(url).await.expect("a second connection")
     }
 
+    /// Ends every connection to it from the server's side, in whatever they are doing.
+    pub async fn kill_connections(&self) {
+        let name = self.name.as_deref().expect("a database of a server");
+        let server = server().await;
+        let sql = format!("SELECT CAST(id AS SIGNED) FROM information_schema.processlist WHERE db = '{name}'");
+        let sql = sea_orm::Statement::from_string(server.get_database_backend(), sql);
+        for row in server.query_all_raw(sql).await.expect("the connections") {
+            let id: i64 = row.try_get_by_index(0).expect("an id");
+            let _ = server.execute_unprepared(&format!("KILL {id}")).await; // it may have ended meanwhile
+        }
+        server.close().await.expect("closed");
+    }
+
     /// Deletes it.
     pub async fn drop(self) {
         if let Some(name) = &self.name {

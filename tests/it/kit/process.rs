@@ -1,12 +1,15 @@
 //! The real binary as a process, for what a process alone can show: kill -9, signals, environment, exit codes.
 
 use std::{
+    fs::File,
     net::{SocketAddr, TcpListener},
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
 use super::{Call, Database};
+
+const LOG: &str = "stderr.log";
 
 /// A running `latchkey serve`.
 pub struct Process {
@@ -57,6 +60,21 @@ impl Process {
             tokio::time::sleep(Duration::from_millis(20)).await; // between two looks, not for a race
         }
         process
+    }
+
+    /// The same, with what it writes to its standard error kept in [`Self::log`].
+    pub async fn serve_logged(database: &Database, change: impl FnOnce(&mut Command)) -> Self {
+        let log = File::options().create(true).append(true).open(database.folder.join(LOG)).expect("a log file");
+        Self::serve_with(database, |command| {
+            change(command);
+            command.stderr(log);
+        })
+        .await
+    }
+
+    /// What processes of this database that were started by [`Self::serve_logged`] have written.
+    pub fn log(database: &Database) -> String {
+        std::fs::read_to_string(database.folder.join(LOG)).expect("a log file")
     }
 
     /// A call to be completed and sent.
