@@ -71,7 +71,7 @@ struct Check {
     ok: bool,
     /// What is wrong; nothing when it is well.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[schema(nullable = false, example = "the database does not answer in time")]
     message: Option<&'static str>,
 }
 
@@ -82,6 +82,7 @@ struct Readiness {
     #[schema(example = "ready")]
     status: &'static str,
     /// Each thing that was looked at.
+    #[schema(example = json!([{"name": "database", "ok": true}]))]
     checks: Vec<Check>,
 }
 
