@@ -19,6 +19,7 @@ mod changes;
 mod classworks;
 mod commands;
 mod crash;
+mod connections;
 mod devices;
 mod exposure;
 mod first_start;
