@@ -50,6 +50,23 @@ pub async fn record(
     Ok(())
 }
 
+/// The same for what owners may do as well: it is on record when an admin did it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn record_if_admin(
+    tx: &impl ConnectionTrait,
+    admin: Option<&Actor>,
+    action: &str,
+    entity: &str,
+    entity_id: impl ToString,
+    changes: impl Into<Value>,
+    now: UtcMillis,
+) -> Result<()> {
+    let Some(actor) = admin else { return Ok(()) };
+    record(tx, actor, action, entity, entity_id, changes, now).await
+}
+
 /// As much of the text as its column holds: the effect must not fail for its record.
 fn clipped(text: &str, most: usize) -> String {
     text.chars().take(most).collect()

@@ -11,7 +11,10 @@ use super::{
     scope::{AdminScope, Needed, Scope},
     session::Session,
 };
-use crate::base::error::{Error, Result};
+use crate::base::{
+    error::{Error, Result},
+    input::Identifying,
+};
 
 /// Somebody with the scope that `S` stands for: the root secret, a scoped secret, or a signed-in admin.
 #[derive(Clone, Debug)]
@@ -44,10 +47,12 @@ impl<S: Needed> FromRequest for Allowed<S> {
     type Future = LocalBoxFuture<'static, Result<Self>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let req = req.clone();
+        let (req, identifying) = (req.clone(), Identifying::begin(req));
         Box::pin(async move {
             let credential = Credential::of(&req).ok_or_else(missing)?;
-            Ok(Self { actor: allowed(&req, credential, S::SCOPE).await?, scope: PhantomData })
+            let actor = allowed(&req, credential, S::SCOPE).await?;
+            identifying.end();
+            Ok(Self { actor, scope: PhantomData })
         })
     }
 }
@@ -66,11 +71,12 @@ impl FromRequest for SignedIn {
     type Future = LocalBoxFuture<'static, Result<Self>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let req = req.clone();
+        let (req, identifying) = (req.clone(), Identifying::begin(req));
         Box::pin(async move {
             let token = bearer(&req).ok_or_else(missing)?;
             let session = by_token(&req, &token).await?;
             let actor = signed_in(&req, &session);
+            identifying.end();
             Ok(Self { session, actor })
         })
     }

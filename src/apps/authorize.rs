@@ -1,7 +1,5 @@
 //! Letting an app in.
 
-use std::net::IpAddr;
-
 use entity::{app, device};
 
 use super::{
@@ -15,7 +13,7 @@ use crate::{
         state::State,
     },
     devices::{
-        self, check_text, check_uuid, clean_name,
+        self, Toll, check_text, check_uuid, clean_name,
         install::{self, NewInstall},
         require_password,
     },
@@ -29,14 +27,14 @@ const DEFAULT_NOTE: &str = "授权访问";
 /// # Errors
 /// 400 for a bad uuid or note, 401 for the device's password, 404 for an unknown app (then nothing is made), 429 after
 /// too many wrong passwords.
-pub async fn authorize(state: &State, app_id: i64, request: Authorize, ip: IpAddr) -> Result<Authorized> {
+pub async fn authorize(state: &State, app_id: i64, request: Authorize, toll: &Toll) -> Result<Authorized> {
     check_uuid(&request.device_uuid)?;
     let note = clean_name("The note", request.note.as_deref())?.unwrap_or_else(|| DEFAULT_NOTE.to_owned());
     check_text("The note", &note)?;
     let app = registry::require(state.db.orm(), app_id).await?;
     let seen = devices::find(state.db.orm(), &request.device_uuid).await?;
     if let Some(device) = &seen {
-        require_password(state, device, request.password.as_ref(), ip).await?;
+        require_password(toll, device, request.password.as_ref()).await?;
     }
     let token = PlainToken::generate()?;
     let (now, plain) = (state.clock.now(), token.expose().to_owned());

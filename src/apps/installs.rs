@@ -1,7 +1,5 @@
 //! Lists of installs, and who may end or change one.
 
-use std::net::IpAddr;
-
 use actix_web::HttpRequest;
 use entity::{app, app_install, device};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
@@ -10,7 +8,7 @@ use super::dto::{DeviceName, Installation, InstallationList, OwnToken, TokenList
 use crate::{
     base::{error::Result, secret::masked, state::State},
     devices::{
-        self, AppToken, Call, INSTALL_NOT_FOUND,
+        self, AppToken, Call, INSTALL_NOT_FOUND, Toll,
         install::{self, Which},
         require_password,
     },
@@ -124,7 +122,7 @@ pub async fn managed(
     req: &HttpRequest,
     which: &Which,
     is_admin: bool,
-    ip: IpAddr,
+    toll: &Toll,
 ) -> Result<app_install::Model> {
     let found = install::require(state.db.orm(), which).await;
     if is_admin || matches!(which, Which::Token(_)) {
@@ -137,6 +135,6 @@ pub async fn managed(
     if install.device_id != device.id {
         return Err(unknown());
     }
-    require_password(state, &device, Call::device_password(req)?.as_ref(), ip).await?;
+    require_password(toll, &device, Call::device_password(req)?.as_ref()).await?;
     Ok(install)
 }

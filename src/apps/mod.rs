@@ -14,7 +14,7 @@ mod installs;
 use crate::base::error::{Class, Kind};
 
 pub use api::routes;
-pub use app::{create, list};
+pub use app::{create, delete, list};
 pub use dto::{NewApp, OwnDevice, OwnToken, clean};
 
 /// There is no such app.

@@ -63,8 +63,10 @@ pub struct Page<T> {
     /// The items, in the list's order.
     pub items: Vec<T>,
     /// Cursor of the next page; null on the last.
+    #[schema(example = "NDI")]
     pub next_cursor: Option<String>,
     /// How many items the whole list has; null where it was not counted.
+    #[schema(example = 123)]
     pub total: Option<u64>,
 }
 

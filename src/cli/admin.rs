@@ -6,7 +6,7 @@ use clap::Subcommand;
 use sea_orm::DatabaseTransaction;
 use serde_json::json;
 
-use super::{Global, Outcome, explained, read_stdin, runtime};
+use super::{Global, Outcome, explained, read_stdin, runtime, say_line};
 use crate::{
     admin::reset_password,
     base::{clock::Clock, commit::Writer, metrics::CommitMetrics, secret::Passwords},
@@ -43,11 +43,11 @@ impl Command {
         runtime()?.block_on(set(&config, username.clone(), &password))?;
         let shown = is_new.then(|| password.expose());
         if global.json {
-            println!("{:#}", json!({ "username": username, "password": shown }));
+            say_line(format_args!("{:#}", json!({ "username": username, "password": shown })));
         } else if let Some(password) = shown {
-            println!("The new password of '{username}': {password}");
+            say_line(format_args!("The new password of '{username}': {password}"));
         } else {
-            println!("The password of '{username}' is changed.");
+            say_line(format_args!("The password of '{username}' is changed."));
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::json;
 
-use super::{Failure, Global, Outcome};
+use super::{Failure, Global, Outcome, say_line};
 use crate::config::show;
 
 #[derive(Subcommand)]
@@ -21,9 +21,9 @@ impl Command {
             Self::Show => {
                 let loaded = global.load()?;
                 if global.json {
-                    println!("{:#}", show::json(&loaded));
+                    say_line(format_args!("{:#}", show::json(&loaded)));
                 } else {
-                    show::lines(&loaded).iter().for_each(|line| println!("{line}"));
+                    show::lines(&loaded).iter().for_each(|line| say_line(format_args!("{line}")));
                 }
                 Ok(())
             }
@@ -38,9 +38,9 @@ fn check(global: &Global) -> Outcome {
             Err(Failure::Failed(errors)) => errors.as_slice(),
             _ => &[],
         };
-        println!("{:#}", json!({ "ok": outcome.is_ok(), "errors": errors }));
+        say_line(format_args!("{:#}", json!({ "ok": outcome.is_ok(), "errors": errors })));
     } else if outcome.is_ok() {
-        println!("The configuration is valid.");
+        say_line(format_args!("The configuration is valid."));
     }
     outcome.map(|_| ())
 }

@@ -6,7 +6,7 @@ use migration::Migrator;
 use sea_orm::{ConnectionTrait, Statement};
 use serde_json::json;
 
-use super::{Failure, Global, Outcome, runtime};
+use super::{Failure, Global, Outcome, runtime, say_line};
 use crate::{
     base::{clock::Clock, db::open_for_migration},
     config::{Config, DatabaseKind, Loaded},
@@ -54,10 +54,10 @@ fn report(global: &Global, findings: &[Finding]) -> Outcome {
     if global.json {
         let lines: Vec<_> =
             lines.map(|(name, ok, message)| json!({ "name": name, "ok": ok, "message": message })).collect();
-        println!("{:#}", json!({ "findings": lines }));
+        say_line(format_args!("{:#}", json!({ "findings": lines })));
     } else {
         for (name, ok, message) in lines {
-            println!("{:4}  {name}: {message}", if ok { "ok" } else { "FAIL" });
+            say_line(format_args!("{:4}  {name}: {message}", if ok { "ok" } else { "FAIL" }));
         }
     }
     match findings.iter().filter(|one| one.result.is_err()).count() {

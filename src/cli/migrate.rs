@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use migration::Migrator;
 use serde_json::json;
 
-use super::{Failure, Global, Outcome, runtime};
+use super::{Failure, Global, Outcome, runtime, say, say_line};
 use crate::{
     base::db::{ServerLock, with_migration_lock},
     config::Config,
@@ -64,9 +64,9 @@ impl Migrate {
         if global.json {
             let rows = report.lines().filter_map(|line| line.split_once("  "));
             let rows: Vec<_> = rows.map(|(state, name)| json!({ "name": name, "state": state })).collect();
-            println!("{:#}", json!({ "migrations": rows }));
+            say_line(format_args!("{:#}", json!({ "migrations": rows })));
         } else {
-            print!("{report}");
+            say(&report);
         }
         Ok(())
     }

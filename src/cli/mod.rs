@@ -1,17 +1,23 @@
 //! The command line: one file a command. A command reads its arguments, calls a room's function and prints; it has no
 //! logic of its own. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a decision is needed.
 
-#![expect(clippy::print_stdout, reason = "a command answers on standard output")]
-
 mod admin;
+mod apps;
 mod config;
+mod database;
+mod devices;
 mod doctor;
 mod migrate;
 mod openapi;
 mod schema;
 mod serve;
 
-use std::{io::Read, path::PathBuf, process::ExitCode};
+use std::{
+    fmt,
+    io::{Read, Write, stdout},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::{Args, Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
@@ -58,6 +64,12 @@ enum Command {
     Openapi,
     /// Prints the full schema as SQL, with comments.
     Schema(schema::Schema),
+    /// Registers, lists and deletes apps.
+    #[command(subcommand)]
+    Apps(apps::Command),
+    /// Lists and deletes devices.
+    #[command(subcommand)]
+    Devices(devices::Command),
     /// Works on administrators.
     #[command(subcommand)]
     Admin(admin::Command),
@@ -91,6 +103,8 @@ pub fn main() -> ExitCode {
         Command::Config(command) => command.run(&global),
         Command::Openapi => openapi::run(),
         Command::Schema(command) => command.run(),
+        Command::Apps(command) => command.run(&global),
+        Command::Devices(command) => command.run(&global),
         Command::Admin(command) => command.run(&global),
         Command::Doctor => doctor::run(&global),
     };
@@ -152,4 +166,14 @@ fn read_stdin() -> Result<zeroize::Zeroizing<String>, Failure> {
 /// An error for the operator, who may see the cause.
 fn explained(error: &Error) -> String {
     error.cause().map_or_else(|| error.to_string(), |cause| format!("{error} ({cause})"))
+}
+
+/// Writes to standard output. Who stopped reading it (`| head`) has seen enough: that is no failure.
+fn say(text: &str) {
+    let _ = stdout().write_all(text.as_bytes());
+}
+
+/// The same, with a line end.
+fn say_line(text: fmt::Arguments<'_>) {
+    say(&format!("{text}\n"));
 }

@@ -1,9 +1,9 @@
 //! `latchkey openapi`
 
-use super::Outcome;
+use super::{Outcome, say};
 use crate::server::openapi::document;
 
 pub(super) fn run() -> Outcome {
-    print!("{}", document().pretty);
+    say(&document().pretty);
     Ok(())
 }

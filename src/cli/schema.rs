@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use migration::Dialect;
 
-use super::Outcome;
+use super::{Outcome, say};
 
 #[derive(Args)]
 pub(super) struct Schema {
@@ -24,7 +24,7 @@ impl Schema {
             Kind::Sqlite => Dialect::Sqlite,
             Kind::Mysql => Dialect::MySql,
         };
-        print!("{}", migration::schema(dialect));
+        say(&migration::schema(dialect));
         Ok(())
     }
 }

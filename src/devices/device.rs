@@ -3,7 +3,7 @@
 use entity::{ByteText, UtcMillis, app_install, device};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, ModelTrait,
-    PaginatorTrait, QueryFilter, QuerySelect, sea_query::OnConflict,
+    PaginatorTrait, QueryFilter, QuerySelect, SqlErr,
 };
 
 use super::{Claim, DEVICE_EXISTS, DEVICE_NOT_FOUND, DEVICE_PROOF_REQUIRED};
@@ -75,11 +75,12 @@ async fn insert(tx: &impl ConnectionTrait, uuid: &str, name: Option<String>, now
         updated_at: Set(now),
         ..Default::default()
     };
-    // Doing nothing must be spelled out for MySQL, whose INSERT IGNORE would hide other failures as well.
-    let mut nothing = OnConflict::column(device::Column::Uuid);
-    nothing.do_nothing_on([device::Column::Id]);
-    let rows = device::Entity::insert(row).on_conflict(nothing).exec_without_returning(tx).await?;
-    Ok(rows > 0)
+    match device::Entity::insert(row).exec_without_returning(tx).await {
+        Ok(_) => Ok(true),
+        // Not ON CONFLICT: MySQL counts a row that it found and left alone like one that it made.
+        Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Gives the device another name.

@@ -3,7 +3,7 @@
 use entity::{UtcMillis, device};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use validator::Validate;
+use validator::{Validate, ValidationError, ValidationErrors};
 
 use crate::base::{
     error::{Error, Result},
@@ -147,6 +147,12 @@ pub fn check_password(password: &Secret) -> Result<()> {
     Err(Error::malformed("The new password must be 6 to 128 characters long."))
 }
 
+/// The rule of [`check_password`] for the admin's endpoints, which answer 422.
+fn fitting_password(password: &Secret) -> Result<(), ValidationError> {
+    let wrong = || ValidationError::new("length").with_message("must be 6 to 128 characters long".into());
+    check_password(password).map_err(|_| wrong())
+}
+
 /// A device, as admins see it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(example = json!({"id": 7, "uuid": "0f8b6c2e-classroom-3", "name": "Classroom 3", "has_password": true, "password_hint": null, "key_count": 12, "byte_count": 3402, "install_count": 1, "revision": 41, "created_at": "2026-11-21T04:31:00.000Z", "updated_at": "2026-11-21T04:31:00.000Z"}))]
@@ -198,7 +204,7 @@ impl AdminDevice {
 }
 
 /// What an admin may change of a device (JSON merge patch).
-#[derive(Clone, Debug, Deserialize, Validate, ToSchema)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"name": "Classroom 3"}))]
 pub struct DevicePatch {
@@ -208,12 +214,27 @@ pub struct DevicePatch {
     pub name: Patch<String>,
 }
 
+/// By hand, since a [`Patch`] is no `Option`.
+impl Validate for DevicePatch {
+    fn validate(&self) -> Result<(), ValidationErrors> {
+        let name = self.name.value().map_or("", |name| name.trim());
+        let long = || ValidationError::new("length").with_message("must be at most 191 characters long".into());
+        let fits = if name.chars().count() > 191 { Err(long()) } else { printable(name) };
+        fits.map_err(|error| {
+            let mut errors = ValidationErrors::new();
+            errors.add("name", error);
+            errors
+        })
+    }
+}
+
 /// A password that an admin sets.
 #[derive(Clone, Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"password": "correct horse", "password_hint": "ask the caretaker"}))]
 pub struct AdminPassword {
     /// 6 to 128 characters.
+    #[validate(custom(function = fitting_password))]
     #[schema(value_type = String, min_length = 6, max_length = 128)]
     pub password: Secret,
     /// Shown to anyone who asks for the device. Up to 191 characters.

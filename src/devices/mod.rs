@@ -21,13 +21,13 @@ mod password;
 use crate::base::error::{Class, Kind};
 
 pub use api::routes;
-pub use device::{create_if_absent, find, lock, require};
-pub use directory::contains;
+pub use device::{create_if_absent, delete, find, lock, require};
+pub use directory::{DeviceQuery, contains, list};
 pub use dto::{DeviceView, check_text, check_uuid, clean_name};
 pub use extract::{Call, Claim};
 pub use install::{AppToken, Grant};
 pub use meter::{Meter, Use};
-pub use password::{AddressRates, require_password};
+pub use password::{AddressRates, Toll, require_password};
 
 /// The site key is missing or wrong.
 pub static SITE_KEY_INVALID: Kind = Kind::new(

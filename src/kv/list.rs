@@ -114,7 +114,8 @@ impl Listing {
         let (items, more) = self.page(db, device_id, now).await?;
         let total_rows = self.total(db, device_id, now).await?;
         let next_cursor = self.next_cursor(items.last(), more)?;
-        Ok(KeyList { items, total_rows, load_more: more.then(|| self.load_more("/kv")), next_cursor })
+        let load_more = next_cursor.as_deref().map(|cursor| self.load_more("/kv", cursor));
+        Ok(KeyList { items, total_rows, load_more, next_cursor })
     }
 
     /// The keys alone.
@@ -130,7 +131,7 @@ impl Listing {
             keys: items.into_iter().map(|item| item.key).collect(),
             total_rows,
             current_page: CurrentPage { limit: self.limit, skip: self.skip, count },
-            load_more: more.then(|| self.load_more("/kv/_keys")),
+            load_more: next_cursor.as_deref().map(|cursor| self.load_more("/kv/_keys", cursor)),
             next_cursor,
         })
     }
@@ -204,10 +205,15 @@ impl Listing {
         encode_cursor(&position).map(Some)
     }
 
-    fn load_more(&self, path: &str) -> String {
-        let Self { sort_by, descending, limit, skip, prefix, .. } = self;
+    /// The next page, asked for in the way this one was.
+    fn load_more(&self, path: &str, cursor: &str) -> String {
+        let Self { sort_by, descending, limit, skip, prefix, after } = self;
         let dir = if *descending { "desc" } else { "asc" };
-        let mut next = format!("{path}?sortBy={}&sortDir={dir}&limit={limit}&skip={}", sort_by.name(), skip + limit);
+        let mut next = format!("{path}?sortBy={}&sortDir={dir}&limit={limit}", sort_by.name());
+        match after {
+            Some(_) => next.push_str(&format!("&cursor={cursor}")),
+            None => next.push_str(&format!("&skip={}", skip + limit)),
+        }
         if !prefix.is_empty() {
             next.push_str(&format!("&prefix={}", utf8_percent_encode(prefix, NON_ALPHANUMERIC)));
         }

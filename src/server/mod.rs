@@ -27,10 +27,10 @@ use utoipa_actix_web::AppExt;
 use self::{frame::Frame, live::Live};
 use crate::{
     base::{
-        body::Room,
         clock::Clock,
         commit::Writer,
         db::{self, Db, ServerLock, StartError},
+        input::Room,
         metrics::Metrics,
         secret::Passwords,
         state::{Shared, State},
@@ -63,8 +63,9 @@ pub struct Running {
 /// # Errors
 /// A sentence for the operator: what does not work, and with which value.
 pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
-    let (state, lock) = prepare(config, clock).await?;
-    let live = Live::start(&state).await?;
+    // Boxed: callers would otherwise carry the types of everything below in their own.
+    let (state, lock) = Box::pin(prepare(config, clock)).await?;
+    let live = Box::pin(Live::start(&state)).await?;
     let listening = listen(&state, &live);
     match listening {
         Ok((addr, handle, served)) => Ok(Running { addr, state, live, handle, served, lock }),

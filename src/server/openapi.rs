@@ -8,9 +8,9 @@ use serde_json::json;
 use utoipa::{
     OpenApi as _, ToSchema,
     openapi::{
-        Components, ContentBuilder, HeaderBuilder, Info, ObjectBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Response,
-        ResponseBuilder, Schema, Type,
-        path::{Operation, PathItem},
+        Components, ContentBuilder, Header, HeaderBuilder, Info, ObjectBuilder, OpenApi, OpenApiBuilder, Ref, RefOr,
+        Response, ResponseBuilder, Schema, Type,
+        path::{Operation, ParameterIn, PathItem},
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
         tag::TagBuilder,
     },
@@ -120,8 +120,8 @@ fn build() -> OpenApi {
     for (name, kind, _) in COMMON {
         components.responses.insert((*name).to_owned(), RefOr::T(problem(kind)));
     }
-    for item in api.paths.paths.values_mut() {
-        operations(item).for_each(complete);
+    for (path, item) in &mut api.paths.paths {
+        operations(item).for_each(|operation| complete(path, operation));
     }
     let base = OpenApiBuilder::new()
         .info(
@@ -150,6 +150,8 @@ enum When {
     Always,
     HasBody,
     HasJson,
+    /// A JSON body, or query parameters where wrong ones are 422.
+    IsChecked,
     Guarded,
 }
 
@@ -161,24 +163,32 @@ static COMMON: &[(&str, &Kind, When)] = &[
     ("RequestTimeout", &error::REQUEST_TIMEOUT, When::HasBody),
     ("PayloadTooLarge", &error::PAYLOAD_TOO_LARGE, When::HasBody),
     ("UnsupportedMediaType", &error::UNSUPPORTED_MEDIA_TYPE, When::HasJson),
-    ("InvalidRequest", &error::INVALID_REQUEST, When::HasJson),
+    ("InvalidRequest", &error::INVALID_REQUEST, When::IsChecked),
     ("TooManyRequests", &error::TOO_MANY_REQUESTS, When::Guarded),
     ("DatabaseUnavailable", &error::DATABASE_UNAVAILABLE, When::Always),
 ];
 
 /// Adds the common answers that the operation does not describe itself.
-fn complete(operation: &mut Operation) {
+fn complete(path: &str, operation: &mut Operation) {
     let (has_body, has_json) = match &operation.request_body {
         Some(RefOr::T(body)) => (true, body.content.keys().any(|kind| kind.ends_with("json"))),
         Some(RefOr::Ref(_)) => (true, true),
         None => (false, false),
     };
+    // The store keeps the 400 of older clients.
+    let has_query = path.starts_with("/public-api")
+        && operation
+            .parameters
+            .iter()
+            .flatten()
+            .any(|one| matches!(one, RefOr::T(one) if one.parameter_in == ParameterIn::Query));
     let guarded = operation.security.as_ref().is_some_and(|list| !list.is_empty());
     for (name, kind, when) in COMMON {
         let applies = match when {
             When::Always => true,
             When::HasBody => has_body,
             When::HasJson => has_json,
+            When::IsChecked => has_json || has_query,
             When::Guarded => guarded,
         };
         let status = kind.class.status().as_u16().to_string();
@@ -187,6 +197,16 @@ fn complete(operation: &mut Operation) {
             operation.responses.responses.insert(status, reference);
         }
     }
+    for status in ["429", "503"] {
+        if let Some(RefOr::T(response)) = operation.responses.responses.get_mut(status) {
+            response.headers.entry("Retry-After".to_owned()).or_insert_with(|| RefOr::T(retry_after()));
+        }
+    }
+}
+
+fn retry_after() -> Header {
+    let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).build();
+    HeaderBuilder::new().schema(Some(seconds)).description(Some("Seconds to wait.")).build()
 }
 
 /// A problem as a reusable answer.
@@ -201,11 +221,7 @@ fn problem(kind: &'static Kind) -> Response {
         .build();
     let response = ResponseBuilder::new().description(kind.title).content("application/problem+json", content);
     match kind.class {
-        error::Class::TooMany | error::Class::Unavailable => {
-            let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).build();
-            let header = HeaderBuilder::new().schema(Some(seconds)).description(Some("Seconds to wait.")).build();
-            response.header("Retry-After", header).build()
-        }
+        error::Class::TooMany | error::Class::Unavailable => response.header("Retry-After", retry_after()).build(),
         _ => response.build(),
     }
 }

@@ -108,7 +108,8 @@ static FILES: LazyLock<HashMap<&'static str, SwaggerFile>> = LazyLock::new(|| {
     ];
     // Relative, so that it holds behind a proxy's path too.
     let config = Config::from("../openapi.json").persist_authorization(true).display_request_duration(true);
-    let config = Arc::new(config.filter(true).try_it_out_enabled(false));
+    // Or it would show the document to validator.swagger.io.
+    let config = Arc::new(config.filter(true).try_it_out_enabled(false).validator_url("none"));
     let file = |name| {
         let file = utoipa_swagger_ui::serve(name, Arc::clone(&config)).ok().flatten()?;
         let bytes = Bytes::from(file.bytes.into_owned());

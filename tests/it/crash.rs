@@ -75,7 +75,10 @@ async fn kill_while_starting(database: Database, most: Duration) {
     load.check_books(&database).await;
     drop(process);
     let folder: Vec<_> = std::fs::read_dir(&database.folder).expect("a folder").flatten().collect();
-    assert!(folder.iter().any(|entry| entry.file_name() == "secrets.yml") || database.folder.join("data/secrets.yml").exists());
+    assert!(
+        folder.iter().any(|entry| entry.file_name() == "secrets.yml")
+            || database.folder.join("data/secrets.yml").exists()
+    );
     database.drop().await;
 }
 

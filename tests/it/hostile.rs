@@ -118,7 +118,9 @@ impl Reply {
 
 /// A request with that body.
 fn put(path: &str, token: &str, headers: &str, body: &str) -> String {
-    format!("PUT {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n{headers}\r\n{body}")
+    format!(
+        "PUT {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n{headers}\r\n{body}"
+    )
 }
 
 #[test]
@@ -235,8 +237,14 @@ fn what_is_not_http_is_refused() {
             ("huge header", put("/kv/k", &token, &format!("X-Huge: {long}\r\nContent-Length: 1\r\n"), "1").into()),
             ("too many headers", put("/kv/k", &token, &format!("{many}Content-Length: 1\r\n"), "1").into()),
             ("huge target", put(&format!("/kv/{long}"), &token, "Content-Length: 1\r\n", "1").into()),
-            ("both lengths", put("/kv/k", &token, "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n").into()),
-            ("both lengths, turned", put("/kv/k", &token, "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", "0\r\n\r\n").into()),
+            (
+                "both lengths",
+                put("/kv/k", &token, "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n").into(),
+            ),
+            (
+                "both lengths, turned",
+                put("/kv/k", &token, "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", "0\r\n\r\n").into(),
+            ),
             ("two lengths", put("/kv/k", &token, "Content-Length: 1\r\nContent-Length: 2\r\n", "12").into()),
             ("list of lengths", put("/kv/k", &token, "Content-Length: 1, 1\r\n", "1").into()),
             ("signed length", put("/kv/k", &token, "Content-Length: +1\r\n", "1").into()),
@@ -245,7 +253,10 @@ fn what_is_not_http_is_refused() {
             ("chunked not last", put("/kv/k", &token, "Transfer-Encoding: chunked, gzip\r\n", "0\r\n\r\n").into()),
             ("hidden chunked", put("/kv/k", &token, "Transfer-Encoding: xchunked\r\n", "0\r\n\r\n").into()),
             ("bad chunk size", put("/kv/k", &token, "Transfer-Encoding: chunked\r\n", "zz\r\n1\r\n0\r\n\r\n").into()),
-            ("endless chunk size", put("/kv/k", &token, "Transfer-Encoding: chunked\r\n", "fffffffffffffffff\r\n1").into()),
+            (
+                "endless chunk size",
+                put("/kv/k", &token, "Transfer-Encoding: chunked\r\n", "fffffffffffffffff\r\n1").into(),
+            ),
             ("blank before colon", put("/kv/k", &token, "Content-Length : 1\r\n", "1").into()),
             ("folded header", put("/kv/k", &token, "X-Folded: a\r\n b\r\nContent-Length: 1\r\n", "1").into()),
             ("bare CR in a header", put("/kv/k", &token, "X-Bare: a\rb\r\nContent-Length: 1\r\n", "1").into()),
@@ -283,17 +294,45 @@ fn odd_but_readable_requests_get_a_problem() {
             ("half an escape", 400, put("/kv/%4", &token, &length("1"), "1").into()),
             ("no escape", 400, put("/kv/%zz", &token, &length("1"), "1").into()),
             ("escaped bytes that are no UTF-8", 400, put("/kv/%ff%fe", &token, &length("1"), "1").into()),
-            ("bytes that are no UTF-8 in the uuid", 400, format!("GET /devices/%ff HTTP/1.1\r\nHost: x\r\n\r\n").into()),
+            (
+                "bytes that are no UTF-8 in the uuid",
+                400,
+                format!("GET /devices/%ff HTTP/1.1\r\nHost: x\r\n\r\n").into(),
+            ),
             ("bytes that are no UTF-8 in the query", 400, put("/kv/k?ttl=%ff", &token, &length("1"), "1").into()),
             ("deep nesting", 400, put("/kv/k", &token, &length(&deep), &deep).into()),
-            ("deep nesting in an import", 400, put("/kv/_batchimport", &token, &length(&deep), &deep).replacen("PUT", "POST", 1).into()),
-            ("deep nesting for an admin", 401, put("/public-api/apps", &token, &length(&deep), &deep).replacen("PUT", "POST", 1).into()),
-            ("unknown method", 405, format!("BREW /kv/k HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n").into()),
+            (
+                "deep nesting in an import",
+                400,
+                put("/kv/_batchimport", &token, &length(&deep), &deep).replacen("PUT", "POST", 1).into(),
+            ),
+            (
+                "deep nesting for an admin",
+                401,
+                put("/public-api/apps", &token, &length(&deep), &deep).replacen("PUT", "POST", 1).into(),
+            ),
+            (
+                "unknown method",
+                405,
+                format!("BREW /kv/k HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n").into(),
+            ),
             ("CONNECT", 404, b"CONNECT example.com:443 HTTP/1.1\r\nHost: x\r\n\r\n".to_vec()),
             ("TRACE", 405, format!("TRACE /kv/k HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n").into()),
-            ("token of bytes", 401, b"GET /kv/k HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\xfe\r\n\r\n".to_vec()),
-            ("device uuid of bytes", 400, b"GET /apps/1/installations HTTP/1.1\r\nHost: x\r\nx-device-uuid: %ff\r\n\r\n".to_vec()),
-            ("value of bytes", 400, [put("/kv/k", &token, "Content-Length: 4\r\n", "").as_bytes(), b"\"\xff\xfe\""].concat()),
+            (
+                "token of bytes",
+                401,
+                b"GET /kv/k HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\xfe\r\n\r\n".to_vec(),
+            ),
+            (
+                "device uuid of bytes",
+                400,
+                b"GET /apps/1/installations HTTP/1.1\r\nHost: x\r\nx-device-uuid: %ff\r\n\r\n".to_vec(),
+            ),
+            (
+                "value of bytes",
+                400,
+                [put("/kv/k", &token, "Content-Length: 4\r\n", "").as_bytes(), b"\"\xff\xfe\""].concat(),
+            ),
             ("asterisk", 404, b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n".to_vec()),
         ];
         for (what, status, bytes) in cases {
@@ -327,7 +366,9 @@ fn rare_but_good_http_works() {
         assert_eq!(socket.answers(1).await.statuses, [200]);
 
         // Pipelined: answered in order.
-        let all: String = [put("/kv/b", &token, "Content-Length: 3\r\n", "\"b\""), get("/kv/b"), get("/kv/none"), get("/kv/a")].concat();
+        let all: String =
+            [put("/kv/b", &token, "Content-Length: 3\r\n", "\"b\""), get("/kv/b"), get("/kv/none"), get("/kv/a")]
+                .concat();
         socket.send(all).await;
         let reply = socket.answers(4).await;
         assert_eq!(reply.statuses, [200, 200, 404, 200], "{}", reply.text);
@@ -335,7 +376,9 @@ fn rare_but_good_http_works() {
         // Absolute form, HTTP/1.0, chunks of one byte.
         socket.send(get("http://x/kv/a")).await;
         assert_eq!(socket.answers(1).await.statuses, [200]);
-        socket.send(put("/kv/c", &token, "Transfer-Encoding: chunked\r\n", "1\r\n\"\r\n1\r\nc\r\n1\r\n\"\r\n0\r\n\r\n")).await;
+        socket
+            .send(put("/kv/c", &token, "Transfer-Encoding: chunked\r\n", "1\r\n\"\r\n1\r\nc\r\n1\r\n\"\r\n0\r\n\r\n"))
+            .await;
         assert_eq!(socket.answers(1).await.statuses, [200]);
         socket.send(get("/kv/c").replace("HTTP/1.1", "HTTP/1.0")).await;
         let reply = socket.until_closed().await;

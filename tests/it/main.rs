@@ -4,9 +4,33 @@
 #[macro_use]
 mod kit;
 
+mod admin;
+mod apps;
+mod apps_admin;
+mod architecture;
+mod changes;
+mod classworks;
+mod commands;
 mod crash;
+mod devices;
+mod exposure;
+mod first_start;
 mod frame;
 mod hostile;
+mod idempotency;
 mod kv;
+mod kv_lists;
+mod limits;
+mod migrations;
+mod openapi;
 mod outage;
+mod quotas;
+mod rates;
 mod replicas;
+mod revocation;
+mod scheduler;
+mod secrets;
+mod settings;
+mod site_key;
+mod stopping;
+mod tokens_of_apps;

@@ -119,7 +119,8 @@ fn a_full_disk_refuses_writes_and_nothing_else() {
         std::fs::write(&ballast, vec![1; 6 << 20]).expect("a file to be deleted");
         let process = Process::serve_logged(&database, |_| {}).await;
         let ready = process.call("GET", "/ready").send().await.problem(503, "NOT_READY");
-        let wrong: Vec<_> = ready["checks"].as_array().expect("checks").iter().filter(|check| check["ok"] == false).collect();
+        let wrong: Vec<_> =
+            ready["checks"].as_array().expect("checks").iter().filter(|check| check["ok"] == false).collect();
         assert_eq!((wrong.len(), &wrong[0]["name"]), (1, &json!("disk")), "{ready}");
         fill_up(&database, &process, || std::fs::remove_file(&ballast).expect("deleted")).await;
         drop(process);

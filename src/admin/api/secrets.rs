@@ -1,6 +1,12 @@
 //! `/public-api/secrets`: named secrets with scopes.
 
-use actix_web::{HttpRequest, HttpResponse, delete, get, http::header, patch, post};
+use actix_web::{
+    HttpRequest, HttpResponse, delete, get,
+    http::header::{self, HeaderValue},
+    patch, post,
+    web::Payload,
+};
+use sea_orm::DatabaseTransaction;
 
 use crate::{
     admin::{
@@ -10,7 +16,8 @@ use crate::{
     },
     base::{
         error::{Problem, Result},
-        input::{Json, Query, path_id},
+        idempotency::{Answer, once},
+        input::{BODY_LIMIT, Json, Query, Sender, path_id, read_body},
         page::{Page, PageQuery},
         secret::PlainToken,
         state::State,
@@ -41,29 +48,33 @@ pub async fn list(
 
 /// Make a secret.
 ///
-/// The answer holds the secret in clear, this once; only its hash is kept.
+/// The answer holds the secret in clear; only its hash is kept. A repetition with the same `Idempotency-Key` gets the
+/// same answer for a day, so that a secret whose answer was lost on the way is not lost.
 #[utoipa::path(
     operation_id = "createSecret",
     tag = "secrets",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes it safe to send the request again.", nullable = false, example = "5f0c2b7d-1193-4a51-8c3e-0198f1b25f0a")),
     request_body = NewSecret,
     responses(
         (status = 201, description = "Made.", body = CreatedSecret, headers(("Location" = String, description = "Path of the secret."))),
-        (status = 409, description = "Another secret has this name (`SECRET_NAME_TAKEN`).", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Another secret has this name (`SECRET_NAME_TAKEN`), or the first request with this key still runs.", body = Problem, content_type = "application/problem+json"),
     ),
     security(("ApiSecret" = []), ("AdminJwt" = [])),
 )]
 #[post("/public-api/secrets")]
-pub async fn create(actor: Admin, state: State, body: Json<NewSecret>) -> Result<HttpResponse> {
-    let (new, plain, now) = (body.0, PlainToken::generate()?, state.clock.now());
-    new.check(now)?;
-    let kept = plain.clone();
-    let made = state.writer.write(async move |tx| secrets::create(tx, &actor, &new, &kept, now).await).await?;
-    let location = format!("/public-api/secrets/{}", made.id);
-    let answer = CreatedSecret { view: made.into(), secret: plain.expose().to_owned() };
-    Ok(HttpResponse::Created()
-        .insert_header((header::LOCATION, location))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .json(answer))
+pub async fn create(actor: Admin, state: State, req: HttpRequest, payload: Payload) -> Result<HttpResponse> {
+    let body = read_body(&req, payload.into_inner(), BODY_LIMIT, Sender::Known).await?;
+    let Json(new) = Json::<NewSecret>::parse(&req, &body)?;
+    let (plain, now, caller) = (PlainToken::generate()?, state.clock.now(), actor.caller());
+    let effect = async move |tx: &DatabaseTransaction| {
+        new.check(now)?;
+        let made = secrets::create(tx, &actor, &new, &plain, now).await?;
+        let location = format!("/public-api/secrets/{}", made.id);
+        Answer::created(location, &CreatedSecret { view: made.into(), secret: plain.expose().to_owned() })
+    };
+    let mut answer = once(&state, &caller, &req, &body, effect).await?;
+    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(answer)
 }
 
 /// Read a secret.

@@ -14,8 +14,7 @@ use crate::{
     base::{
         error::{Problem, Result},
         idempotency::{self, Answer},
-        body::{Sender, read_body},
-        input::{BODY_LIMIT, Json, Query, parse_json, path_id, require_json},
+        input::{BODY_LIMIT, Json, Query, Sender, parse_json, path_id, read_body, require_json},
         page::{Page, PageQuery},
         state::State,
     },

@@ -14,11 +14,9 @@ use crate::{
     base::{
         error::{Error, Problem, Result},
         input::{Query, path_id},
-        rate::Quota,
         state::State,
     },
-    devices::{AddressRates, Call},
-    settings::Settings,
+    devices::{Call, Toll},
 };
 
 /// The room's routes.
@@ -65,19 +63,13 @@ async fn get(state: State, _call: Call, req: HttpRequest) -> Result<web::Json<Ap
         (status = 409, description = "The device's password changed, or it was deleted, at the same moment", body = Problem, content_type = "application/problem+json")),
     security(("SiteKey" = [])))]
 #[post("/apps/{id}/authorize")]
-async fn authorize(
-    state: State,
-    call: Call,
-    req: HttpRequest,
-    rates: web::Data<AddressRates>,
-    settings: web::Data<Settings>,
-) -> Result<HttpResponse> {
-    let quota = rates.count(&state, call.ip, settings.get().kv_rate_address)?;
+async fn authorize(state: State, toll: Toll, call: Call, req: HttpRequest) -> Result<HttpResponse> {
+    toll.pay()?;
     let outcome = async {
         let app_id = path_id(&req, "id")?;
         let request: Authorize = call.json(&req)?;
-        let granted: Authorized = admission::authorize(&state, app_id, request, call.ip).await?;
+        let granted: Authorized = admission::authorize(&state, app_id, request, &toll).await?;
         Ok::<_, Error>(HttpResponse::Ok().json(granted))
     };
-    Quota::tell(quota, outcome.await)
+    toll.tell(outcome.await)
 }

@@ -1,10 +1,11 @@
 //! Handlers about installs and their tokens.
 
 use actix_web::{HttpRequest, HttpResponse, delete, get, http::header, put, web};
+use serde_json::json;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
-    admin::{self, Scope},
+    admin::{self, Scope, audit},
     apps::{
         app as registry,
         dto::{AppQuery, InstallationList, Note, TokenList, TokenView, Window},
@@ -15,7 +16,7 @@ use crate::{
         input::{Query, path_id, path_segment},
         state::State,
     },
-    devices::{self, Call, check_text, check_uuid, install, install::Which, require_password},
+    devices::{self, Call, Toll, check_text, check_uuid, install, install::Which, require_password},
 };
 
 pub(super) fn routes(cfg: &mut ServiceConfig) {
@@ -38,7 +39,8 @@ pub(super) fn routes(cfg: &mut ServiceConfig) {
 #[get("/apps/{id}/installations")]
 async fn installations(
     state: State,
-    call: Call,
+    _call: Call,
+    toll: Toll,
     query: Query<AppQuery>,
     req: HttpRequest,
 ) -> Result<web::Json<InstallationList>> {
@@ -49,7 +51,7 @@ async fn installations(
         Some(uuid) => {
             let device = devices::require(state.db.orm(), &uuid).await?;
             if !is_admin {
-                require_password(&state, &device, Call::device_password(&req)?.as_ref(), call.ip).await?;
+                require_password(&toll, &device, Call::device_password(&req)?.as_ref()).await?;
             }
             Some(device)
         }
@@ -73,12 +75,12 @@ async fn installations(
         (status = 404, description = "`DEVICE_NOT_FOUND`", body = Problem, content_type = "application/problem+json")),
     security(("SiteKey" = []), ("ApiSecret" = []), ("AdminJwt" = [])))]
 #[get("/apps/devices/{deviceUuid}/tokens")]
-async fn device_tokens(state: State, call: Call, req: HttpRequest) -> Result<web::Json<TokenList>> {
+async fn device_tokens(state: State, _call: Call, toll: Toll, req: HttpRequest) -> Result<web::Json<TokenList>> {
     let uuid = path_segment(&req, 3)?;
     check_uuid(&uuid)?;
     let device = devices::require(state.db.orm(), &uuid).await?;
     if admin::optional(&req, Scope::AppsWrite).await?.is_none() {
-        require_password(&state, &device, Call::device_password(&req)?.as_ref(), call.ip).await?;
+        require_password(&toll, &device, Call::device_password(&req)?.as_ref()).await?;
     }
     Ok(web::Json(installs::of_device(state.db.orm(), device).await?))
 }
@@ -96,12 +98,18 @@ async fn device_tokens(state: State, call: Call, req: HttpRequest) -> Result<web
         (status = 404, description = "`INSTALL_NOT_FOUND`", body = Problem, content_type = "application/problem+json")),
     security(("SiteKey" = []), ("ApiSecret" = []), ("AdminJwt" = [])))]
 #[delete("/apps/tokens/{token}")]
-async fn revoke(state: State, call: Call, req: HttpRequest) -> Result<HttpResponse> {
+async fn revoke(state: State, _call: Call, toll: Toll, req: HttpRequest) -> Result<HttpResponse> {
     let which = Which::parse(&path_segment(&req, 3)?);
-    let is_admin = admin::optional(&req, Scope::AppsWrite).await?.is_some();
-    let found = installs::managed(&state, &req, &which, is_admin, call.ip).await?;
-    let (install_id, device_id) = (found.id, found.device_id);
-    state.writer.write(async move |tx| install::revoke(tx, install_id).await).await?;
+    let admin = admin::optional(&req, Scope::AppsWrite).await?;
+    let found = installs::managed(&state, &req, &which, admin.is_some(), &toll).await?;
+    let (install_id, device_id, now) = (found.id, found.device_id, state.clock.now());
+    state
+        .writer
+        .write(async move |tx| {
+            install::revoke(tx, install_id).await?;
+            audit::record_if_admin(tx, admin.as_ref(), "delete", "app_install", install_id, json!({}), now).await
+        })
+        .await?;
     state.wakeups.wake(device_id);
     Ok(HttpResponse::NoContent().finish())
 }
@@ -117,16 +125,23 @@ async fn revoke(state: State, call: Call, req: HttpRequest) -> Result<HttpRespon
         (status = 404, description = "`INSTALL_NOT_FOUND`", body = Problem, content_type = "application/problem+json")),
     security(("SiteKey" = []), ("ApiSecret" = []), ("AdminJwt" = [])))]
 #[put("/apps/tokens/{token}/note")]
-async fn set_note(state: State, call: Call, req: HttpRequest) -> Result<web::Json<TokenView>> {
+async fn set_note(state: State, call: Call, toll: Toll, req: HttpRequest) -> Result<web::Json<TokenView>> {
     let note: Note = call.json(&req)?;
     check_text("The note", &note.note)?;
     let which = Which::parse(&path_segment(&req, 3)?);
-    let is_admin = admin::optional(&req, Scope::AppsWrite).await?.is_some();
-    let found = installs::managed(&state, &req, &which, is_admin, call.ip).await?;
+    let admin = admin::optional(&req, Scope::AppsWrite).await?;
+    let found = installs::managed(&state, &req, &which, admin.is_some(), &toll).await?;
     let app = registry::require(state.db.orm(), found.app_id).await.map_err(|_| gone())?;
     let now = state.clock.now();
-    let install =
-        state.writer.write(async move |tx| install::set_note(tx, found.clone(), note.note.clone(), now).await).await?;
+    let install = state
+        .writer
+        .write(async move |tx| {
+            let install = install::set_note(tx, found.clone(), note.note.clone(), now).await?;
+            let changes = json!({ "note": install.note });
+            audit::record_if_admin(tx, admin.as_ref(), "update", "app_install", install.id, changes, now).await?;
+            Ok(install)
+        })
+        .await?;
     Ok(web::Json(TokenView::new(install, app)))
 }
 

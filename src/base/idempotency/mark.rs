@@ -61,7 +61,7 @@ fn is_free(row: &Model, now: UtcMillis) -> bool {
 }
 
 /// Puts our mark over the one that was found; if it is another one by now, somebody else did so first.
-async fn take_over(tx: &impl ConnectionTrait, found: &Model, row: ActiveModel, mark: &str) -> Result<Begun> {
+pub(super) async fn take_over(tx: &impl ConnectionTrait, found: &Model, row: ActiveModel, mark: &str) -> Result<Begun> {
     let mark = mark.to_owned();
     let unanswered = if found.status.is_none() { Column::Status.is_null() } else { Column::Status.is_not_null() };
     let taken = Entity::update_many()

@@ -126,10 +126,7 @@ async fn a_mark_holds_for_a_minute_and_whoever_is_late_then_has_no_effect() {
     on_each(async |state| {
         let (reached, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         // On SQLite an effect that waits would keep everybody waiting, so the first one is stopped before it begins.
-        let slow = Request {
-            id: sha256_hex(&framed(&["admin:1", "POST", "/public-api/things", "k"])),
-            body_hash: sha256_hex(b"{}"),
-        };
+        let slow = same_request();
         let Begun::Ours { mark } = begin(&state, slow.clone()).await.unwrap() else { panic!("not ours") };
         let late = {
             let (state, reached, go_on) = (state.clone(), Arc::clone(&reached), Arc::clone(&go_on));
@@ -152,13 +149,50 @@ async fn a_mark_holds_for_a_minute_and_whoever_is_late_then_has_no_effect() {
     .await;
 }
 
+fn same_request() -> Request {
+    let id = sha256_hex(&framed(&["admin:1", "POST", "/public-api/things", "k"]));
+    Request { id, body_hash: sha256_hex(b"{}") }
+}
+
 #[actix_web::test]
-async fn of_many_who_find_a_lapsed_mark_one_takes_it_over() {
+async fn of_two_who_find_the_same_lapsed_mark_one_takes_it_over() {
     on_each(async |state| {
-        let id = sha256_hex(&framed(&["admin:1", "POST", "/public-api/things", "k"]));
-        begin(&state, Request { id, body_hash: sha256_hex(b"{}") }).await.unwrap();
+        begin(&state, same_request()).await.unwrap();
+        let found = idempotency_key::Entity::find().one(state.db.orm()).await.unwrap().unwrap();
+        let take_over = async |mark: &'static str| {
+            let found = found.clone();
+            let taken = state.writer.write(async move |tx| {
+                let row = idempotency_key::ActiveModel { mark: Set(mark.to_owned()), ..Default::default() };
+                mark::take_over(tx, &found, row, mark).await
+            });
+            taken.await.unwrap()
+        };
+        assert_eq!(take_over("first").await, Begun::Ours { mark: "first".to_owned() });
+        assert_eq!(take_over("second").await, Begun::Running);
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn whoever_was_taken_over_has_no_effect_while_the_next_one_still_runs() {
+    on_each(async |state| {
+        let ours = async || match begin(&state, same_request()).await.unwrap() {
+            Begun::Ours { mark } => mark,
+            begun => panic!("{begun:?}"),
+        };
+        let late = ours().await;
         state.clock.advance_millis(MARK_MS);
-        futures_util::future::join_all((0..8).map(|_| send(&state, "admin:1", "k", "{}"))).await;
+        let next = ours().await;
+        let request = same_request();
+        let finish = async |mark: &str| {
+            commit(&state, &request, mark, async |tx| effect(tx, created()).await)
+                .await
+                .map_err(|error| error.kind().code)
+        };
+        assert_eq!(finish(&late).await.unwrap_err(), "IDEMPOTENCY_IN_PROGRESS");
+        give_up(&state, request.id.clone(), late).await;
+        assert_eq!(effects(&state).await, 0);
+        finish(&next).await.unwrap();
         assert_eq!(effects(&state).await, 1);
     })
     .await;

@@ -2,14 +2,15 @@
 
 use actix_web::{HttpRequest, HttpResponse, delete, get, http::header, post, put, web};
 use entity::device::Model;
+use sea_orm::DatabaseTransaction;
+use serde_json::json;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
-    admin::{self, Scope},
+    admin::{self, Actor, Scope, audit},
     base::{
         error::{Error, Problem, Result},
         input::path_segment,
-        rate::Quota,
         secret::Secret,
         state::State,
     },
@@ -21,9 +22,8 @@ use crate::{
         },
         extract::Call,
         install,
-        password::{self, AddressRates, require_password},
+        password::{self, Toll, require_password},
     },
-    settings::Settings,
 };
 
 pub(super) fn routes(cfg: &mut ServiceConfig) {
@@ -37,14 +37,19 @@ pub(super) fn routes(cfg: &mut ServiceConfig) {
 }
 
 /// The device a path names, and proof that the caller may manage it: its password if it has one, or an admin.
-async fn managed(state: &State, req: &HttpRequest, call: &Call, given: Option<&Secret>) -> Result<(Model, bool)> {
+async fn managed(
+    state: &State,
+    req: &HttpRequest,
+    toll: &Toll,
+    given: Option<&Secret>,
+) -> Result<(Model, Option<Actor>)> {
     let device = named(state, req).await?;
-    if admin::optional(req, Scope::AppsWrite).await?.is_some() {
-        return Ok((device, true));
+    let admin = admin::optional(req, Scope::AppsWrite).await?;
+    if admin.is_none() {
+        let header = Call::device_password(req)?;
+        require_password(toll, &device, given.or(header.as_ref())).await?;
     }
-    let header = Call::device_password(req)?;
-    require_password(state, &device, given.or(header.as_ref()), call.ip).await?;
-    Ok((device, false))
+    Ok((device, admin))
 }
 
 async fn named(state: &State, req: &HttpRequest) -> Result<Model> {
@@ -61,27 +66,19 @@ async fn named(state: &State, req: &HttpRequest) -> Result<Model> {
         (status = 409, description = "`DEVICE_EXISTS`", body = Problem, content_type = "application/problem+json")),
     security(("SiteKey" = [])))]
 #[post("/devices")]
-async fn create(
-    state: State,
-    call: Call,
-    req: HttpRequest,
-    rates: web::Data<AddressRates>,
-    settings: web::Data<Settings>,
-) -> Result<HttpResponse> {
-    let quota = rates.count(&state, call.ip, settings.get().kv_rate_address)?;
-    let new: NewDevice = call.json(&req)?;
-    check_uuid(&new.uuid)?;
-    let name = clean_name("The name", new.name.as_deref())?;
-    let now = state.clock.now();
-    let outcome = state.writer.write(async move |tx| device::create(tx, &new.uuid, name.clone(), now).await).await.map(
-        |device| {
-            let path = percent_encoding::utf8_percent_encode(device.uuid.as_str(), percent_encoding::NON_ALPHANUMERIC);
-            HttpResponse::Created()
-                .insert_header((header::LOCATION, format!("/devices/{path}")))
-                .json(DeviceView::from(device.clone()))
-        },
-    );
-    Quota::tell(quota, outcome)
+async fn create(state: State, toll: Toll, call: Call, req: HttpRequest) -> Result<HttpResponse> {
+    toll.pay()?;
+    let outcome = async {
+        let new: NewDevice = call.json(&req)?;
+        check_uuid(&new.uuid)?;
+        let name = clean_name("The name", new.name.as_deref())?;
+        let now = state.clock.now();
+        let device = state.writer.write(async move |tx| device::create(tx, &new.uuid, name.clone(), now).await).await?;
+        let path = percent_encoding::utf8_percent_encode(device.uuid.as_str(), percent_encoding::NON_ALPHANUMERIC);
+        let location = (header::LOCATION, format!("/devices/{path}"));
+        Ok(HttpResponse::Created().insert_header(location).json(DeviceView::from(device)))
+    };
+    toll.tell(outcome.await)
 }
 
 /// Show a device
@@ -108,19 +105,21 @@ async fn get(state: State, _call: Call, req: HttpRequest) -> Result<web::Json<De
         (status = 409, description = "The password changed at the same moment", body = Problem, content_type = "application/problem+json")),
     security(("SiteKey" = []), ("ApiSecret" = [])))]
 #[put("/devices/{uuid}/name")]
-async fn rename(state: State, call: Call, req: HttpRequest) -> Result<web::Json<DeviceView>> {
-    let change: Rename = call.json(&req)?;
-    let name = clean_name("The name", change.name.as_deref())?;
-    let (seen, _) = managed(&state, &req, &call, None).await?;
-    let now = state.clock.now();
-    let device = state
-        .writer
-        .write(async move |tx| {
+async fn rename(state: State, toll: Toll, call: Call, req: HttpRequest) -> Result<HttpResponse> {
+    let outcome = async {
+        let change: Rename = call.json(&req)?;
+        let name = clean_name("The name", change.name.as_deref())?;
+        let (seen, admin) = managed(&state, &req, &toll, None).await?;
+        let now = state.clock.now();
+        let write = async move |tx: &DatabaseTransaction| {
             let device = device::lock(tx, &seen).await?;
+            let (uuid, changes) = (device.uuid.as_str(), json!({ "name": name }));
+            audit::record_if_admin(tx, admin.as_ref(), "update", "device", uuid, changes, now).await?;
             device::rename(tx, device, name.clone(), now).await
-        })
-        .await?;
-    Ok(web::Json(device.into()))
+        };
+        Ok(HttpResponse::Ok().json(DeviceView::from(state.writer.write(write).await?)))
+    };
+    toll.tell(outcome.await)
 }
 
 /// Set or change a device's password
@@ -136,35 +135,32 @@ async fn rename(state: State, call: Call, req: HttpRequest) -> Result<web::Json<
         (status = 409, description = "The password changed at the same moment", body = Problem, content_type = "application/problem+json")),
     security(("SiteKey" = []), ("AppToken" = []), ("ApiSecret" = [])))]
 #[put("/devices/{uuid}/password")]
-async fn set_password(
-    state: State,
-    call: Call,
-    req: HttpRequest,
-    rates: web::Data<AddressRates>,
-    settings: web::Data<Settings>,
-) -> Result<HttpResponse> {
-    let quota = rates.count(&state, call.ip, settings.get().kv_rate_address)?;
-    let new: NewPassword = call.json(&req)?;
-    check_password(&new.new_password)?;
-    let hint = clean_name("The hint", new.password_hint.as_deref())?;
-    let (seen, is_admin) = managed(&state, &req, &call, new.current_password.as_ref()).await?;
-    let hash = state.passwords.hash(new.new_password.expose()).await?;
-    let (now, device_id, claim, revoke) = (state.clock.now(), seen.id, call.claim, new.revoke_tokens);
-    let outcome = state
-        .writer
-        .write(async move |tx| {
+async fn set_password(state: State, toll: Toll, call: Call, req: HttpRequest) -> Result<HttpResponse> {
+    toll.pay()?;
+    let outcome = async {
+        let new: NewPassword = call.json(&req)?;
+        check_password(&new.new_password)?;
+        let hint = clean_name("The hint", new.password_hint.as_deref())?;
+        let (seen, admin) = managed(&state, &req, &toll, new.current_password.as_ref()).await?;
+        let hash = state.passwords.hash(new.new_password.expose()).await?;
+        let (now, device_id, claim, revoke) = (state.clock.now(), seen.id, call.claim, new.revoke_tokens);
+        let write = async move |tx: &DatabaseTransaction| {
             let device = device::lock(tx, &seen).await?;
-            if !is_admin {
+            if admin.is_none() {
                 device::require_proof(tx, &device, claim.as_ref()).await?;
             }
             if revoke {
                 install::revoke_all_of(tx, device.id).await?;
             }
+            let (uuid, changes) = (device.uuid.as_str(), json!({ "revoke_tokens": revoke }));
+            audit::record_if_admin(tx, admin.as_ref(), "set_password", "device", uuid, changes, now).await?;
             device::set_password(tx, device, Some(hash.clone()), hint.clone(), now).await
-        })
-        .await;
-    state.wakeups.wake(device_id);
-    Quota::tell(quota, outcome.map(|device| HttpResponse::Ok().json(DeviceView::from(device))))
+        };
+        let device = state.writer.write(write).await?;
+        state.wakeups.wake(device_id);
+        Ok(HttpResponse::Ok().json(DeviceView::from(device)))
+    };
+    toll.tell(outcome.await)
 }
 
 /// Take a device's password away
@@ -178,18 +174,21 @@ async fn set_password(
         (status = 409, description = "The password changed at the same moment", body = Problem, content_type = "application/problem+json")),
     security(("SiteKey" = []), ("ApiSecret" = [])))]
 #[delete("/devices/{uuid}/password")]
-async fn delete_password(state: State, call: Call, req: HttpRequest) -> Result<HttpResponse> {
-    let present: PresentPassword = call.optional_json(&req)?.unwrap_or_default();
-    let (seen, _) = managed(&state, &req, &call, present.password.as_ref()).await?;
-    let now = state.clock.now();
-    state
-        .writer
-        .write(async move |tx| {
+async fn delete_password(state: State, toll: Toll, call: Call, req: HttpRequest) -> Result<HttpResponse> {
+    let outcome = async {
+        let present: PresentPassword = call.optional_json(&req)?.unwrap_or_default();
+        let (seen, admin) = managed(&state, &req, &toll, present.password.as_ref()).await?;
+        let now = state.clock.now();
+        let write = async move |tx: &DatabaseTransaction| {
             let device = device::lock(tx, &seen).await?;
+            let uuid = device.uuid.as_str();
+            audit::record_if_admin(tx, admin.as_ref(), "delete_password", "device", uuid, json!({}), now).await?;
             device::set_password(tx, device, None, None, now).await
-        })
-        .await?;
-    Ok(HttpResponse::NoContent().finish())
+        };
+        state.writer.write(write).await?;
+        Ok(HttpResponse::NoContent().finish())
+    };
+    toll.tell(outcome.await)
 }
 
 /// Ask whether a password is the right one
@@ -202,23 +201,17 @@ async fn delete_password(state: State, call: Call, req: HttpRequest) -> Result<H
         (status = 404, description = "`DEVICE_NOT_FOUND`", body = Problem, content_type = "application/problem+json")),
     security(("SiteKey" = [])))]
 #[post("/devices/{uuid}/password/verify")]
-async fn verify_password(
-    state: State,
-    call: Call,
-    req: HttpRequest,
-    rates: web::Data<AddressRates>,
-    settings: web::Data<Settings>,
-) -> Result<HttpResponse> {
-    let quota = rates.count(&state, call.ip, settings.get().kv_rate_address)?;
+async fn verify_password(state: State, toll: Toll, call: Call, req: HttpRequest) -> Result<HttpResponse> {
+    toll.pay()?;
     let outcome = async {
         let present: PresentPassword = call.optional_json(&req)?.unwrap_or_default();
         let device = named(&state, &req).await?;
         let given = present.password.or(Call::device_password(&req)?);
         let given = given.ok_or_else(|| Error::malformed("A password is required."))?;
-        let valid = password::is_password(&state, &device, &given, call.ip).await?;
+        let valid = password::is_password(&toll, &device, &given).await?;
         Ok(HttpResponse::Ok().json(Verdict { valid }))
     };
-    Quota::tell(quota, outcome.await)
+    toll.tell(outcome.await)
 }
 
 /// Delete a device
@@ -234,19 +227,22 @@ async fn verify_password(
         (status = 409, description = "The password changed at the same moment", body = Problem, content_type = "application/problem+json")),
     security(("SiteKey" = []), ("AppToken" = []), ("ApiSecret" = [])))]
 #[delete("/devices/{uuid}")]
-async fn delete(state: State, call: Call, req: HttpRequest) -> Result<HttpResponse> {
-    let (seen, is_admin) = managed(&state, &req, &call, None).await?;
-    let (device_id, claim) = (seen.id, call.claim);
-    state
-        .writer
-        .write(async move |tx| {
+async fn delete(state: State, toll: Toll, call: Call, req: HttpRequest) -> Result<HttpResponse> {
+    let outcome = async {
+        let (seen, admin) = managed(&state, &req, &toll, None).await?;
+        let (device_id, claim, now) = (seen.id, call.claim, state.clock.now());
+        let write = async move |tx: &DatabaseTransaction| {
             let device = device::lock(tx, &seen).await?;
-            if !is_admin {
+            if admin.is_none() {
                 device::require_proof(tx, &device, claim.as_ref()).await?;
             }
+            let uuid = device.uuid.as_str();
+            audit::record_if_admin(tx, admin.as_ref(), "delete", "device", uuid, json!({}), now).await?;
             device::delete(tx, device).await
-        })
-        .await?;
-    state.wakeups.wake(device_id);
-    Ok(HttpResponse::NoContent().finish())
+        };
+        state.writer.write(write).await?;
+        state.wakeups.wake(device_id);
+        Ok(HttpResponse::NoContent().finish())
+    };
+    toll.tell(outcome.await)
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::kv::{CHECK_FAILED, DEVICE_QUOTA, KEY_NOT_FOUND};
 
 const NOW: UtcMillis = UtcMillis(1_000_000);
 const ROOMY: Limits = Limits { keys: 100, bytes: 10_000 };

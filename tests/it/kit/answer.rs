@@ -43,9 +43,19 @@ impl Call {
         self.header("authorization", &format!("Bearer {token}"))
     }
 
+    /// With the secret of an admin.
+    pub fn secret(self, secret: &str) -> Self {
+        self.header("x-api-secret", secret)
+    }
+
+    /// From that address, as the trusted proxy on this machine says.
+    pub fn from(self, address: &str) -> Self {
+        self.header("x-forwarded-for", address)
+    }
+
     /// As the root of the admin surface.
     pub fn root(self) -> Self {
-        self.header("x-api-secret", TestApp::SECRET)
+        self.secret(TestApp::SECRET)
     }
 
     /// With a JSON body.

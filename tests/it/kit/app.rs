@@ -60,6 +60,8 @@ impl TestApp {
         config.auth.password = Secret::new(Self::PASSWORD);
         config.auth.jwt_secret = Secret::new("jwt-secret-of-the-tests-0123456789abcdef");
         config.security.master_key = Secret::new("00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff");
+        // So that a test can call from many addresses, see Call::from.
+        config.server.trusted_proxies = vec!["127.0.0.1".parse().expect("an address")];
         // Tests share one address and call quickly; those about limits set their own.
         (config.kv.rate_read, config.kv.rate_write, config.kv.rate_delete) = (0, 0, 0);
         (config.kv.rate_batch, config.kv.rate_address) = (0, 0);
@@ -81,6 +83,11 @@ impl TestApp {
         let Self { database, config, clock, running, .. } = self;
         running.stop().await;
         Self::resume(database, config, clock).await
+    }
+
+    /// Stops the service; its data stays.
+    pub async fn halt(self) {
+        self.running.stop().await;
     }
 
     /// Stops the service and deletes its data.
@@ -117,6 +124,20 @@ impl TestApp {
     /// DELETE.
     pub fn delete(&self, path: &str) -> Call {
         self.call("DELETE", path)
+    }
+
+    /// Signs the admin in and answers the token.
+    pub async fn sign_in(&self) -> String {
+        let body = json!({"username": "admin", "password": Self::PASSWORD});
+        let answer = self.post("/auth/login", &body).send().await.expect(200);
+        answer["token"].as_str().expect("a token").to_owned()
+    }
+
+    /// Makes a scoped secret and answers its id and the secret.
+    pub async fn new_secret(&self, name: &str, scopes: &[&str]) -> (i64, String) {
+        let body = json!({"name": name, "scopes": scopes});
+        let made = self.post("/public-api/secrets", &body).root().send().await.expect(201);
+        (made["id"].as_i64().expect("an id"), made["secret"].as_str().expect("a secret").to_owned())
     }
 
     /// Registers an app and answers its id.

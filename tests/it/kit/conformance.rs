@@ -12,8 +12,19 @@ use super::Answer;
 
 static DOCUMENT: OnceLock<Value> = OnceLock::new();
 
-fn document() -> &'static Value {
+/// The document.
+pub fn document() -> &'static Value {
     DOCUMENT.get_or_init(|| serde_json::from_slice(&latchkey::server::openapi::document().json).expect("a document"))
+}
+
+/// Every operation: method, template, what the document says.
+pub fn documented() -> Vec<(String, String, Value)> {
+    let paths = document()["paths"].as_object().expect("paths");
+    let operations = paths.iter().flat_map(|(path, item)| {
+        let methods = item.as_object().expect("an item").iter();
+        methods.map(move |(method, operation)| (method.to_ascii_uppercase(), path.clone(), operation.clone()))
+    });
+    operations.collect()
 }
 
 /// The template and operation of a path, literal pieces before parameters.

@@ -61,7 +61,8 @@ impl Load {
         let app = json!({"name": "Load", "developer_name": "Tests"});
         let app = process.call("POST", "/public-api/apps").root().json(&app).send().await.expect(201);
         let uuid = format!("device of {name}");
-        let granted = process.call("POST", &format!("/apps/{}/authorize", app["id"])).json(&json!({"deviceUuid": uuid}));
+        let granted =
+            process.call("POST", &format!("/apps/{}/authorize", app["id"])).json(&json!({"deviceUuid": uuid}));
         let token = granted.send().await.expect(200)["token"].as_str().expect("a token").to_owned();
         Self::resume(token, uuid, name, writers)
     }
@@ -126,7 +127,10 @@ impl Load {
                 found.push(value["n"].as_u64());
             }
             let keys = &slot.keys;
-            assert!(found.windows(2).all(|pair| pair[0] == pair[1]), "{keys:?} are written together, but hold {found:?}");
+            assert!(
+                found.windows(2).all(|pair| pair[0] == pair[1]),
+                "{keys:?} are written together, but hold {found:?}"
+            );
             let is = found[0];
             let may_be = is == slot.known || slot.since.contains(&is);
             assert!(may_be, "{keys:?}: {is:?}, promised was {:?}, tried since: {:?}", slot.known, slot.since);
@@ -137,7 +141,11 @@ impl Load {
     /// Checks the device's books in the database: counters, and a change log without holes.
     pub async fn check_books(&self, database: &Database) {
         let db = database.connect().await;
-        let row = number_row(&db, &format!("SELECT id, revision, key_count, byte_count FROM device WHERE uuid = '{}'", self.uuid)).await;
+        let row = number_row(
+            &db,
+            &format!("SELECT id, revision, key_count, byte_count FROM device WHERE uuid = '{}'", self.uuid),
+        )
+        .await;
         let [id, revision, keys, bytes] = row[..] else { panic!("{row:?}") };
         let length = if database.name.is_some() { "LENGTH(value)" } else { "LENGTH(CAST(value AS BLOB))" };
         let integer = if database.name.is_some() { "SIGNED" } else { "INTEGER" };
@@ -148,12 +156,19 @@ impl Load {
         let stored = number_row(&db, &sums).await;
         assert_eq!(stored[..3], [keys, bytes, bytes], "key_count and byte_count are what the rows say");
         assert!(stored[3] <= revision);
-        let log = format!("SELECT COUNT(*), COALESCE(MIN(revision), 1), COALESCE(MAX(revision), 0) FROM kv_change WHERE device_id = {id}");
+        let log = format!(
+            "SELECT COUNT(*), COALESCE(MIN(revision), 1), COALESCE(MAX(revision), 0) FROM kv_change WHERE device_id = {id}"
+        );
         let log = number_row(&db, &log).await;
-        assert_eq!((log[2], log[2] - log[1] + 1), (revision, log[0]), "the change log ends at the revision and has no holes");
+        assert_eq!(
+            (log[2], log[2] - log[1] + 1),
+            (revision, log[0]),
+            "the change log ends at the revision and has no holes"
+        );
         let unlogged = format!(
             "SELECT COUNT(*) FROM kv_store s LEFT JOIN kv_change c ON c.device_id = s.device_id AND c.revision = s.revision \
-             WHERE s.device_id = {id} AND s.revision >= {} AND (c.deleted IS NULL OR c.deleted <> 0)", log[1]
+             WHERE s.device_id = {id} AND s.revision >= {} AND (c.deleted IS NULL OR c.deleted <> 0)",
+            log[1]
         );
         assert_eq!(number_row(&db, &unlogged).await, [0], "the last change of every key is in the log");
         if database.name.is_none() {
@@ -185,7 +200,13 @@ impl Writer {
         Self { name: name.to_owned(), step: 0, slots, promised: Vec::new() }
     }
 
-    async fn run(&mut self, client: &reqwest::Client, addr: SocketAddr, token: &str, stop: &CancellationToken) -> Outcome {
+    async fn run(
+        &mut self,
+        client: &reqwest::Client,
+        addr: SocketAddr,
+        token: &str,
+        stop: &CancellationToken,
+    ) -> Outcome {
         let mut outcome = Outcome::default();
         while !stop.is_cancelled() {
             self.step += 1;
@@ -215,7 +236,13 @@ impl Writer {
 
 impl Slot {
     /// A call, and what the slot holds after it.
-    fn request(&self, client: &reqwest::Client, addr: SocketAddr, kind: usize, step: u64) -> (reqwest::RequestBuilder, Option<u64>) {
+    fn request(
+        &self,
+        client: &reqwest::Client,
+        addr: SocketAddr,
+        kind: usize,
+        step: u64,
+    ) -> (reqwest::RequestBuilder, Option<u64>) {
         let url = |path: &str| format!("http://{addr}/kv/{path}");
         // Of different lengths, so that a wrong sum shows.
         let value = json!({"n": step, "pad": "x".repeat(usize::try_from(step % 13).expect("small") * 97)});
@@ -226,7 +253,8 @@ impl Slot {
                 (client.post(url("_batch")).json(&json!({"ops": ops})), None)
             }
             1 => {
-                let ops: Vec<_> = self.keys.iter().map(|key| json!({"op": "set", "key": key, "value": value})).collect();
+                let ops: Vec<_> =
+                    self.keys.iter().map(|key| json!({"op": "set", "key": key, "value": value})).collect();
                 (client.post(url("_batch")).json(&json!({"ops": ops})), Some(step))
             }
             2 => {
@@ -259,4 +287,3 @@ async fn ending(request: reqwest::RequestBuilder, name: &str) -> Ending {
         _ => panic!("{name}: {status} {text}"),
     }
 }
-

@@ -5,13 +5,16 @@ mod answer;
 mod app;
 mod conformance;
 mod database;
+mod events;
 mod load;
 mod process;
 mod proxy;
 
 pub use answer::{Answer, Call};
 pub use app::{Device, TestApp};
+pub use conformance::{document, documented};
 pub use database::Database;
+pub use events::{Event, Events};
 pub use load::{Load, Outcome};
 pub use process::Process;
 pub use proxy::{Proxy, Wire};
@@ -19,6 +22,20 @@ pub use proxy::{Proxy, Wire};
 /// Runs a test's future to its end on a runtime of its own.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     actix_web::rt::System::new().block_on(future)
+}
+
+/// A piece of a path, or a header of a device, percent-encoded as `encodeURIComponent` does it and then some.
+pub fn encoded(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+/// Waits until it is so, for at most a minute.
+pub async fn eventually(what: &str, mut is: impl AsyncFnMut() -> bool) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !is().await {
+        assert!(std::time::Instant::now() < deadline, "not so within a minute: {what}");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await; // between two looks, not for a race
+    }
 }
 
 /// Declares tests that run on both databases: `name::sqlite` and `name::mysql`.
@@ -44,6 +61,46 @@ macro_rules! on_both {
                 #[test]
                 fn mysql() {
                     $crate::kit::block_on(async { test($crate::kit::TestApp::start($crate::kit::Database::mysql().await).await).await });
+                }
+            }
+        )*
+    };
+}
+
+/// The same for services with another configuration: `on_both_with! { |config| config.kv.rate_read = 1; async fn … }`.
+#[macro_export]
+macro_rules! on_both_with {
+    ($change:expr; $($(#[$meta:meta])* async fn $name:ident($app:ident: TestApp) $body:block)*) => {
+        $crate::on_each_database! {
+            $($(#[$meta])* async fn $name(database: Database) {
+                let $app = $crate::kit::TestApp::start_with(database, $change).await;
+                $body
+                $app.stop().await;
+            })*
+        }
+    };
+}
+
+/// The same for tests that start and stop their services themselves.
+#[macro_export]
+macro_rules! on_each_database {
+    ($($(#[$meta:meta])* async fn $name:ident($database:ident: Database) $body:block)*) => {
+        $(
+            $(#[$meta])*
+            mod $name {
+                #[allow(unused_imports, reason = "a test may need nothing of its file")]
+                use super::*;
+
+                async fn test($database: $crate::kit::Database) $body
+
+                #[test]
+                fn sqlite() {
+                    $crate::kit::block_on(test($crate::kit::Database::sqlite()));
+                }
+
+                #[test]
+                fn mysql() {
+                    $crate::kit::block_on(async { test($crate::kit::Database::mysql().await).await });
                 }
             }
         )*

@@ -99,6 +99,14 @@ impl Process {
         assert!(sent.expect("kill runs").success());
     }
 
+    /// Waits for its end and answers the exit code and what it wrote to standard error, which must have been piped.
+    pub fn finish(mut self) -> (Option<i32>, String) {
+        let mut text = String::new();
+        let mut pipe = self.child.stderr.take().expect("standard error was piped");
+        std::io::Read::read_to_string(&mut pipe, &mut text).expect("text");
+        (self.child.wait().expect("it ends").code(), text)
+    }
+
     /// Waits for its end and answers the exit code.
     pub fn wait(mut self) -> Option<i32> {
         self.child.wait().expect("it ends").code()

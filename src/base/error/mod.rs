@@ -3,120 +3,21 @@
 //! A room declares the problems it can answer as [`Kind`] constants and lists them in its `PROBLEMS`; `server`
 //! collects the lists for `/errors/{slug}` and the OpenAPI document. This is the only place that knows status codes.
 
+mod database;
+mod kind;
+
 use std::{borrow::Cow, error::Error as StdError, fmt};
 
 use actix_web::{
     HttpResponse, ResponseError,
     http::{StatusCode, header},
 };
-use sea_orm::{DbErr, RuntimeErr};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-/// What kind of failure it is; decides the status code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// 400: it cannot be read.
-    Malformed,
-    /// 401: who is asking is not known.
-    Unauthenticated,
-    /// 402: a cost limit is reached.
-    CostLimit,
-    /// 403: known, but not allowed.
-    Forbidden,
-    /// 404
-    NotFound,
-    /// 405
-    MethodNotAllowed,
-    /// 408: the request did not arrive in time.
-    TooSlow,
-    /// 409: against the present state.
-    Conflict,
-    /// 410: it was there once.
-    Gone,
-    /// 412: a precondition does not hold.
-    Precondition,
-    /// 413
-    TooLarge,
-    /// 415
-    MediaType,
-    /// 422: well-formed but invalid.
-    Invalid,
-    /// 428
-    PreconditionRequired,
-    /// 429
-    TooMany,
-    /// 500: a bug.
-    Internal,
-    /// 502: somebody else's answer was no good.
-    Upstream,
-    /// 503: a dependency is out.
-    Unavailable,
-    /// 504: somebody else did not answer in time.
-    UpstreamTimeout,
-}
-
-impl Class {
-    /// The HTTP status.
-    #[must_use]
-    pub const fn status(self) -> StatusCode {
-        match self {
-            Self::Malformed => StatusCode::BAD_REQUEST,
-            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
-            Self::CostLimit => StatusCode::PAYMENT_REQUIRED,
-            Self::Forbidden => StatusCode::FORBIDDEN,
-            Self::NotFound => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::Conflict => StatusCode::CONFLICT,
-            Self::Gone => StatusCode::GONE,
-            Self::Precondition => StatusCode::PRECONDITION_FAILED,
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::PreconditionRequired => StatusCode::PRECONDITION_REQUIRED,
-            Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
-            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Upstream => StatusCode::BAD_GATEWAY,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
-        }
-    }
-}
-
-/// One documented problem. `code` is stable; its slug (`key-expired` for `KEY_EXPIRED`) is the page under `/errors/`.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Kind {
-    /// Decides the status.
-    pub class: Class,
-    /// Stable name, `UPPER_SNAKE_CASE`.
-    pub code: &'static str,
-    /// Short text, the same every time.
-    pub title: &'static str,
-    /// For the page: what it means and what to do about it.
-    pub help: &'static str,
-}
-
-impl Kind {
-    /// A problem to declare as a constant.
-    #[must_use]
-    pub const fn new(class: Class, code: &'static str, title: &'static str, help: &'static str) -> Self {
-        Self { class, code, title, help }
-    }
-
-    /// Last part of the problem's `type`.
-    #[must_use]
-    pub fn slug(&self) -> String {
-        self.code.to_ascii_lowercase().replace('_', "-")
-    }
-
-    /// This problem with what is particular to this time. Must not contain secrets, SQL or paths.
-    #[must_use]
-    pub fn error(&'static self, detail: impl Into<Cow<'static, str>>) -> Error {
-        Error::new(self, detail)
-    }
-}
+pub(super) use self::database::{db_is_outage, sqlx_is_outage};
+pub use self::kind::*;
 
 /// One invalid field of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -173,34 +74,6 @@ impl FieldError {
     ) -> Self {
         Self { field: field.into(), code: code.into(), message: message.into() }
     }
-}
-
-macro_rules! kinds {
-    ($($name:ident = $class:ident, $title:literal, $help:literal;)*) => {
-        $(#[doc = $title] pub static $name: Kind = Kind::new(Class::$class, stringify!($name), $title, $help);)*
-        /// The problems that every endpoint may answer.
-        pub static PROBLEMS: &[&Kind] = &[$(&$name),*];
-    };
-}
-
-kinds! {
-    MALFORMED_REQUEST = Malformed, "The request cannot be read",
-        "The body is not JSON, a query parameter has the wrong form, or an identifier in the path cannot be one. The detail says where.";
-    UNAUTHENTICATED = Unauthenticated, "Authentication is required",
-        "The request carries no credential this endpoint accepts, or one that is wrong, expired or revoked.";
-    FORBIDDEN = Forbidden, "Not allowed", "The credential is good, but does not allow this.";
-    NOT_FOUND = NotFound, "Nothing is there", "No resource has this path or identifier.";
-    METHOD_NOT_ALLOWED = MethodNotAllowed, "The method is not allowed here", "The Allow header lists the methods this path knows.";
-    REQUEST_TIMEOUT = TooSlow, "The request did not arrive in time", "Send the request, its body included, without long pauses.";
-    CONFLICT = Conflict, "In conflict with the present state", "Read the resource again and decide anew.";
-    PAYLOAD_TOO_LARGE = TooLarge, "The body is too large", "Send less; the detail names the limit.";
-    UNSUPPORTED_MEDIA_TYPE = MediaType, "The body's media type is not supported", "Send JSON with Content-Type: application/json.";
-    INVALID_REQUEST = Invalid, "The request is invalid", "Every problem found is listed under errors, with the field's path.";
-    TOO_MANY_REQUESTS = TooMany, "Too many requests", "Wait for the number of seconds in Retry-After.";
-    INTERNAL = Internal, "An unexpected error", "This is a bug in Latchkey. Report it with the request_id; the log has the details under the same id.";
-    BUSY = Unavailable, "The service is busy", "More writes are waiting than can be taken in. Nothing was changed; try again after Retry-After.";
-    DATABASE_UNAVAILABLE = Unavailable, "The database is not available",
-        "The database cannot be reached, its disk is full, or it is too busy. A write that got this answer may be repeated.";
 }
 
 /// A failure on its way to the client.
@@ -397,107 +270,4 @@ impl ResponseError for Error {
     fn error_response(&self) -> HttpResponse {
         self.response("", false)
     }
-}
-
-impl From<DbErr> for Error {
-    fn from(error: DbErr) -> Self {
-        match &error {
-            DbErr::Exec(RuntimeErr::SqlxError(inner)) | DbErr::Query(RuntimeErr::SqlxError(inner)) => from_sqlx(inner),
-            _ => database(db_is_outage(&error), &error),
-        }
-    }
-}
-
-impl From<sqlx::Error> for Error {
-    fn from(error: sqlx::Error) -> Self {
-        from_sqlx(&error)
-    }
-}
-
-impl From<rusqlite::Error> for Error {
-    fn from(error: rusqlite::Error) -> Self {
-        let outage =
-            matches!(&error, rusqlite::Error::SqliteFailure(failure, _) if sqlite_is_outage(failure.extended_code));
-        database(outage, &error)
-    }
-}
-
-fn from_sqlx(error: &sqlx::Error) -> Error {
-    let mut problem = database(sqlx_is_outage(error), error);
-    problem.0.lost_race = mysql_number(error).is_some_and(|number| matches!(number, 1020 | 1205 | 1213));
-    problem
-}
-
-fn database(unavailable: bool, cause: &dyn StdError) -> Error {
-    if unavailable {
-        Error::new(&DATABASE_UNAVAILABLE, "The database does not answer at the moment.").retry_after(5).caused_by(cause)
-    } else {
-        Error::internal(cause)
-    }
-}
-
-/// Whether the database is out, rather than the statement wrong.
-pub(super) fn db_is_outage(error: &DbErr) -> bool {
-    match error {
-        DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
-        DbErr::Exec(RuntimeErr::SqlxError(inner)) | DbErr::Query(RuntimeErr::SqlxError(inner)) => sqlx_is_outage(inner),
-        _ => false,
-    }
-}
-
-/// The same for sqlx.
-pub(super) fn sqlx_is_outage(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::Protocol(_)
-        | sqlx::Error::WorkerCrashed => true,
-        sqlx::Error::Database(inner) => match mysql_number(error) {
-            Some(number) => mysql_is_outage(number),
-            None => inner.code().and_then(|code| code.parse().ok()).is_some_and(sqlite_is_outage),
-        },
-        _ => false,
-    }
-}
-
-fn mysql_number(error: &sqlx::Error) -> Option<u16> {
-    let sqlx::Error::Database(inner) = error else { return None };
-    Some(inner.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()?.number())
-}
-
-/// Codes of MySQL and MariaDB for: too many connections, shutting down, killed, idle for too long, out of disk or locks,
-/// read-only, a Galera node that is not ready, no access any more, lock wait timeout, deadlock, record changed since
-/// last read (after the retries are used up).
-fn mysql_is_outage(number: u16) -> bool {
-    matches!(
-        number,
-        1020 | 1021
-            | 1037
-            | 1038
-            | 1040
-            | 1041
-            | 1044
-            | 1045
-            | 1047
-            | 1053
-            | 1114
-            | 1203
-            | 1205
-            | 1206
-            | 1213
-            | 1290
-            | 1317
-            | 1836
-            | 1927
-            | 3024
-            | 3100
-            | 4031
-    )
-}
-
-/// Primary result codes of SQLite for: busy, locked, out of memory, read-only, I/O error, full, cannot open.
-fn sqlite_is_outage(code: i32) -> bool {
-    matches!(code & 0xff, 5 | 6 | 7 | 8 | 10 | 13 | 14)
 }

@@ -2,17 +2,16 @@
 //!
 //! Pure: both databases load the same [`Overlay`], decide with the same code, and store what came out.
 
+mod slot;
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 
 use entity::UtcMillis;
 
-use super::{
-    CHECK_FAILED, DEVICE_QUOTA, KEY_NOT_FOUND, PRECONDITION_FAILED, etag::Precondition, key::Key, value::Value,
-};
-use crate::{
-    base::error::{Error, Result},
-    devices::install::invalid_token,
-};
+use super::{DEVICE_QUOTA, etag::Precondition, key::Key, value::Value};
+use crate::{base::error::Result, devices::install::invalid_token};
 
 /// Something that happens to a key.
 #[derive(Clone, Debug)]
@@ -179,6 +178,19 @@ impl Counters {
     pub fn near(&self, (keys, bytes): (i64, i64), limits: Limits) -> bool {
         self.keys + keys > limits.keys || self.bytes + bytes > limits.bytes
     }
+
+    /// Whether what is live has grown beyond a limit. Who is beyond one already may still shrink.
+    fn exceed(&self, limits: Limits, before: &Self) -> bool {
+        let live = |counters: &Self| (counters.keys - counters.expired_keys, counters.bytes - counters.expired_bytes);
+        let ((keys, bytes), (old_keys, old_bytes)) = (live(self), live(before));
+        (keys > limits.keys || bytes > limits.bytes) && (keys > old_keys || bytes > old_bytes)
+    }
+
+    /// An expired row of that size is gone or in use again.
+    pub(super) fn count_out_expired(&mut self, size: i64) {
+        self.expired_keys = (self.expired_keys - 1).max(0);
+        self.expired_bytes = (self.expired_bytes - size).max(0);
+    }
 }
 
 impl Overlay {
@@ -210,10 +222,7 @@ impl Overlay {
                 }
             }
         }
-        let grown = counters.keys > before.keys || counters.bytes > before.bytes;
-        let full = counters.keys - counters.expired_keys > limits.keys
-            || counters.bytes - counters.expired_bytes > limits.bytes;
-        if refused.is_none() && grown && full {
+        if refused.is_none() && counters.exceed(limits, &before) {
             refused = Some(DEVICE_QUOTA.error("The device's store is full."));
         }
         if let Some(error) = refused {
@@ -227,99 +236,3 @@ impl Overlay {
         Ok(Done { revision: counters.revision, at: now, applied })
     }
 }
-
-struct Step {
-    applied: Applied,
-    /// Whether a line is logged, and whether it says deleted.
-    logged: Option<bool>,
-}
-
-enum Refusal {
-    Precondition,
-    Absent,
-}
-
-impl Refusal {
-    fn error(self, is_batch: bool, index: usize) -> Error {
-        match self {
-            Self::Absent => KEY_NOT_FOUND.error("There is no such key."),
-            Self::Precondition if is_batch => {
-                CHECK_FAILED.error(format!("Operation {index} expected another revision.")).with("index", index)
-            }
-            Self::Precondition => PRECONDITION_FAILED.error("The key is not in the state the request asks for."),
-        }
-    }
-}
-
-impl Slot {
-    fn apply(&mut self, change: &Change, counters: &mut Counters, ip: &str, now: UtcMillis) -> Result<Step, Refusal> {
-        let live = self.row.as_ref().filter(|row| !row.expired(now)).map(|row| row.revision);
-        if !change.precondition.holds(live) {
-            return Err(Refusal::Precondition);
-        }
-        let unchanged = Step { applied: Applied { revision: live.unwrap_or(0), changed: false }, logged: None };
-        match &change.action {
-            Action::Check => Ok(unchanged),
-            Action::Set { value, ttl } => Ok(self.set(value, *ttl, live.is_some(), counters, ip, now)),
-            Action::DeleteExisting if live.is_none() => Err(Refusal::Absent),
-            Action::Delete if live.is_none() => {
-                Ok(Step { applied: Applied { revision: counters.revision, changed: false }, logged: None })
-            }
-            Action::Delete | Action::DeleteExisting => Ok(self.delete(counters)),
-            Action::Expire if self.row.is_some() && live.is_none() => {
-                counters.expired_keys = (counters.expired_keys - 1).max(0);
-                Ok(self.delete(counters))
-            }
-            Action::Expire => Ok(unchanged),
-        }
-    }
-
-    fn set(
-        &mut self,
-        value: &Value,
-        ttl: Option<i64>,
-        was_live: bool,
-        counters: &mut Counters,
-        ip: &str,
-        now: UtcMillis,
-    ) -> Step {
-        counters.revision += 1;
-        counters.bytes += value.size();
-        let (created_at, creator_ip) = match self.row.take() {
-            Some(old) => {
-                counters.bytes -= old.size;
-                if was_live {
-                    (old.created_at, old.creator_ip)
-                } else {
-                    counters.expired_keys = (counters.expired_keys - 1).max(0);
-                    counters.expired_bytes = (counters.expired_bytes - old.size).max(0);
-                    (now, ip.to_owned())
-                }
-            }
-            None => {
-                counters.keys += 1;
-                (now, ip.to_owned())
-            }
-        };
-        let expires_at = ttl.map(|seconds| now.plus_seconds(seconds));
-        self.row = Some(Row { revision: counters.revision, size: value.size(), created_at, creator_ip, expires_at });
-        self.value = Some(value.clone());
-        ip.clone_into(&mut self.updater_ip);
-        self.dirty = true;
-        Step { applied: Applied { revision: counters.revision, changed: !was_live }, logged: Some(false) }
-    }
-
-    fn delete(&mut self, counters: &mut Counters) -> Step {
-        if let Some(old) = self.row.take() {
-            counters.keys -= 1;
-            counters.bytes -= old.size;
-        }
-        counters.revision += 1;
-        self.value = None;
-        self.dirty = true;
-        Step { applied: Applied { revision: counters.revision, changed: true }, logged: Some(true) }
-    }
-}
-
-#[cfg(test)]
-mod tests;
