@@ -1,7 +1,6 @@
 //! Handlers of `/public-api/apps`.
 
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, web};
-use sea_orm::DatabaseTransaction;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -13,10 +12,9 @@ use crate::{
         dto::{AdminApp, AppPatch, NewApp},
     },
     base::{
-        body::{Sender, read_body},
         error::{Problem, Result},
         idempotency::{self, Answer},
-        input::{BODY_LIMIT, Json, Query, parse_json, path_id, require_json},
+        input::{BODY_LIMIT, Json, Query, Sender, parse_json, path_id, read_body, require_json},
         page::{Page, PageQuery},
         state::State,
     },
@@ -81,8 +79,6 @@ async fn create(
 }
 
 /// Show an app
-///
-/// Everything that was registered of it, its metadata included.
 #[utoipa::path(operation_id = "adminGetApp", tag = "admin: apps",
     params(("id" = i64, Path, description = "Number of the app", example = 1, minimum = 1)),
     responses((status = 200, description = "The app", body = AdminApp),
@@ -115,12 +111,15 @@ async fn update(
     patch.check()?;
     let changes: serde_json::Value = parse_json(&body)?;
     let (now, actor) = (state.clock.now(), admin.into_actor());
-    let work = async move |tx: &DatabaseTransaction| {
-        let app = registry::update(tx, id, patch.clone(), now).await?;
-        audit::record(tx, &actor, "update", "app", id, changes.clone(), now).await?;
-        Ok(app)
-    };
-    Ok(web::Json(state.writer.write(work).await?.into()))
+    let app = state
+        .writer
+        .write(async move |tx| {
+            let app = registry::update(tx, id, patch.clone(), now).await?;
+            audit::record(tx, &actor, "update", "app", &id.to_string(), changes.clone(), now).await?;
+            Ok(app)
+        })
+        .await?;
+    Ok(web::Json(app.into()))
 }
 
 /// Delete an app
