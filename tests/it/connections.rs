@@ -7,8 +7,8 @@ use tokio::sync::Barrier;
 
 use crate::kit::{Database, TestApp, block_on};
 
-/// So many connections at once as no test had opened before.
-const MANY: usize = 5;
+/// As many connections at once as the writer has in the tests.
+const MANY: usize = 3;
 
 async fn isolation(db: &impl ConnectionTrait) -> String {
     let sql = Statement::from_string(db.get_database_backend(), "SELECT @@tx_isolation");
