@@ -167,6 +167,22 @@ on_both! {
         assert_eq!(app.get("/kv/a").token(&kept.token).send().await.expect(200), json!(2));
     }
 
+    async fn tokens_and_passwords_lie_in_the_database_as_hashes(app: TestApp) {
+        let device = app.new_device().await;
+        lock(&app, &device, "correct horse").await;
+        let db = app.database.connect().await;
+        let text = async |sql: &str| -> String {
+            let sql = Statement::from_string(db.get_database_backend(), sql);
+            db.query_one_raw(sql).await.unwrap().unwrap().try_get_by_index(0).unwrap()
+        };
+        let sha256 = latchkey::base::secret::sha256_hex(device.token.as_bytes());
+        assert_eq!(text("SELECT token_hash FROM app_install").await, sha256);
+        assert_eq!(text("SELECT token_last4 FROM app_install").await, device.token[60..]);
+        let hash = text("SELECT password_hash FROM device").await;
+        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+        db.close().await.unwrap();
+    }
+
     async fn a_password_may_end_the_tokens_given_before(app: TestApp) {
         let (device, other) = (app.new_device().await, app.new_device().await);
         let second = app.authorize(device.app_id, &device.uuid).await;

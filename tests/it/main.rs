@@ -1,5 +1,12 @@
 //! Integration tests: each starts a service of its own on a free port, on a database of its own, SQLite and MariaDB.
 #![recursion_limit = "256"]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 #[macro_use]
 mod kit;
@@ -11,6 +18,7 @@ mod architecture;
 mod changes;
 mod classworks;
 mod commands;
+mod connections;
 mod crash;
 mod devices;
 mod exposure;
@@ -28,6 +36,7 @@ mod quotas;
 mod rates;
 mod replicas;
 mod revocation;
+mod running;
 mod scheduler;
 mod secrets;
 mod settings;

@@ -14,8 +14,8 @@ use std::{
 };
 
 use rusqlite::{Connection, OpenFlags};
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr};
-use sqlx::{Connection as _, mysql::MySqlConnectOptions};
+use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
+use sqlx::{Connection as _, Executor, MySqlConnection, mysql::MySqlConnectOptions};
 
 use super::{
     error::{Error, Result},
@@ -232,15 +232,9 @@ async fn open(
             options.max_lifetime(Duration::from_secs(config.conn_max_lifetime.into()));
             let (config, guard) = (config.clone(), patience.clone());
             options.map_sqlx_mysql_opts(move |_| mysql_options(&config));
-            options.map_sqlx_mysql_pool_opts(move |pool| guard.guard(pool));
-            options.after_connect(|connection| {
-                Box::pin(async move {
-                    for setting in SESSION {
-                        connection.execute_unprepared(setting).await?;
-                    }
-                    Ok(())
-                })
-            });
+            // Not `ConnectOptions::after_connect`, which sees one connection of the pool.
+            options
+                .map_sqlx_mysql_pool_opts(move |pool| guard.guard(pool).after_connect(|new, _| Box::pin(settle(new))));
         }
     }
     let orm = Database::connect(options).await.map_err(|error| cannot_connect(config, &error))?;
@@ -251,6 +245,13 @@ async fn open(
 /// guards it; and a wait for a lock so short that all retries together stay within a client's patience.
 const SESSION: [&str; 2] =
     ["SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", "SET SESSION innodb_lock_wait_timeout = 2"];
+
+async fn settle(connection: &mut MySqlConnection) -> sqlx::Result<()> {
+    for setting in SESSION {
+        connection.execute(setting).await?;
+    }
+    Ok(())
+}
 
 fn mysql_options(config: &config::Database) -> MySqlConnectOptions {
     let mut options = MySqlConnectOptions::new();

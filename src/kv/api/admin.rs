@@ -57,6 +57,8 @@ async fn write(
 }
 
 /// Read a value of any device
+///
+/// As the device itself reads it: byte for byte, with an ETag.
 #[utoipa::path(operation_id = "adminGetValue", tag = "admin: devices",
     params(("uuid" = String, Path, description = "The device's uuid, percent-encoded", example = "0f8b6c2e-classroom-3"),
         ("key" = String, Path, description = "The key, percent-encoded", example = "homework-2026-11-21")),
@@ -75,6 +77,8 @@ async fn get(state: State, _admin: Allowed<scope::AppsWrite>, req: HttpRequest) 
 }
 
 /// Store a value for any device
+///
+/// Under the same limits and preconditions as the device itself. The write is an audit event.
 #[utoipa::path(operation_id = "adminSetValue", tag = "admin: devices",
     request_body(content = serde_json::Value, description = "Any JSON", example = json!({"math": "p. 12"})),
     params(("uuid" = String, Path, description = "The device's uuid, percent-encoded", example = "0f8b6c2e-classroom-3"),
@@ -107,6 +111,8 @@ async fn put(
 }
 
 /// Delete a key of any device
+///
+/// Under the same preconditions as the device itself. The write is an audit event.
 #[utoipa::path(operation_id = "adminDeleteKey", tag = "admin: devices",
     params(("uuid" = String, Path, description = "The device's uuid, percent-encoded", example = "0f8b6c2e-classroom-3"),
         ("key" = String, Path, description = "The key, percent-encoded", example = "homework-2026-11-21"),
