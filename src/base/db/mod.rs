@@ -223,7 +223,8 @@ async fn open(
             let (config, guard) = (config.clone(), patience.clone());
             options.map_sqlx_mysql_opts(move |_| mysql_options(&config));
             // Not `ConnectOptions::after_connect`, which sees one connection of the pool.
-            options.map_sqlx_mysql_pool_opts(move |pool| guard.guard(pool).after_connect(|new, _| Box::pin(settle(new))));
+            options
+                .map_sqlx_mysql_pool_opts(move |pool| guard.guard(pool).after_connect(|new, _| Box::pin(settle(new))));
         }
     }
     let orm = Database::connect(options).await.map_err(|error| cannot_connect(config, &error))?;
