@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::json;
 
-use super::{Global, Outcome, database::with_database};
+use super::{Global, Outcome, database::with_database, say_line};
 use crate::{
     admin::{Actor, audit},
     apps::{self, NewApp},
@@ -69,9 +69,9 @@ fn create(global: &Global, new: NewApp) -> Outcome {
         session.writer.write(write).await
     })?;
     if global.json {
-        println!("{}", json!({ "id": app.id, "name": app.name }));
+        say_line(format_args!("{}", json!({ "id": app.id, "name": app.name })));
     } else {
-        println!("{}", app.id);
+        say_line(format_args!("{}", app.id));
     }
     Ok(())
 }
@@ -79,14 +79,14 @@ fn create(global: &Global, new: NewApp) -> Outcome {
 fn list(global: &Global, page: PageQuery, search: Option<&str>) -> Outcome {
     let page = with_database(global, async |session| apps::list(session.db.orm(), &page, search).await)?;
     if global.json {
-        println!("{:#}", json!(page));
+        say_line(format_args!("{:#}", json!(page)));
         return Ok(());
     }
     for app in page.items {
-        println!("{}\t{}\t{}", app.id, app.name, app.developer_name);
+        say_line(format_args!("{}\t{}\t{}", app.id, app.name, app.developer_name));
     }
     if let Some(cursor) = page.next_cursor {
-        println!("more: --cursor {cursor}");
+        say_line(format_args!("more: --cursor {cursor}"));
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::json;
 
-use super::{Global, Outcome, database::with_database};
+use super::{Global, Outcome, database::with_database, say_line};
 use crate::{
     admin::{Actor, audit},
     base::{clock::Clock, page::PageQuery},
@@ -45,18 +45,18 @@ impl Command {
 fn list(global: &Global, page: PageQuery, query: DeviceQuery) -> Outcome {
     let page = with_database(global, async |session| devices::list(session.db.orm(), &page, &query).await)?;
     if global.json {
-        println!("{:#}", json!(page));
+        say_line(format_args!("{:#}", json!(page)));
         return Ok(());
     }
     for device in page.items {
         let name = device.name.unwrap_or_default();
-        println!(
+        say_line(format_args!(
             "{}\t{} keys\t{} bytes\t{} installs\t{name}",
             device.uuid, device.key_count, device.byte_count, device.install_count
-        );
+        ));
     }
     if let Some(cursor) = page.next_cursor {
-        println!("more: --cursor {cursor}");
+        say_line(format_args!("more: --cursor {cursor}"));
     }
     Ok(())
 }

@@ -27,10 +27,10 @@ use utoipa_actix_web::AppExt;
 use self::{frame::Frame, live::Live};
 use crate::{
     base::{
-        body::Room,
         clock::Clock,
         commit::Writer,
         db::{self, Db, ServerLock, StartError},
+        input::Room,
         metrics::Metrics,
         secret::Passwords,
         state::{Shared, State},
@@ -63,10 +63,11 @@ pub struct Running {
 /// # Errors
 /// A sentence for the operator: what does not work, and with which value.
 pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
+    let tls = tls::read(&config.server)?;
     // Boxed: callers would otherwise carry the types of everything below in their own.
     let (state, lock) = Box::pin(prepare(config, clock)).await?;
     let live = Box::pin(Live::start(&state)).await?;
-    let listening = listen(&state, &live);
+    let listening = listen(&state, &live, tls);
     match listening {
         Ok((addr, handle, served)) => Ok(Running { addr, state, live, handle, served, lock }),
         Err(error) => {
@@ -96,7 +97,7 @@ async fn prepare(config: Config, clock: Clock) -> Result<(State, Option<ServerLo
 
 type Listening = (SocketAddr, ServerHandle, JoinHandle<io::Result<()>>);
 
-fn listen(state: &State, live: &Live) -> Result<Listening, StartError> {
+fn listen(state: &State, live: &Live, tls: Option<rustls::ServerConfig>) -> Result<Listening, StartError> {
     let config = &state.config.server;
     let frame = Frame::new(state, openapi::document())?;
     let workers = match config.workers {
@@ -123,7 +124,7 @@ fn listen(state: &State, live: &Live) -> Result<Listening, StartError> {
     .shutdown_timeout(config.shutdown_timeout.into())
     .disable_signals();
     let address = (config.host.as_str(), config.port);
-    let server = match tls::read(config)? {
+    let server = match tls {
         Some(tls) => server.bind_rustls_0_23(address, tls),
         None => server.bind(address),
     };

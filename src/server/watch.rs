@@ -71,7 +71,7 @@ struct Check {
     ok: bool,
     /// What is wrong; nothing when it is well.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[schema(nullable = false, example = "the database does not answer in time")]
     message: Option<&'static str>,
 }
 
@@ -82,6 +82,7 @@ struct Readiness {
     #[schema(example = "ready")]
     status: &'static str,
     /// Each thing that was looked at.
+    #[schema(example = json!([{"name": "database", "ok": true}]))]
     checks: Vec<Check>,
 }
 
@@ -91,7 +92,8 @@ struct Readiness {
 /// the disk (SQLite), and the service is not stopping. The problem of a 503 has the same `checks`.
 #[utoipa::path(operation_id = "getReady", tag = "operations",
     responses(
-        (status = 200, description = "Requests are wanted.", body = Readiness),
+        (status = 200, description = "Requests are wanted.", body = Readiness,
+            example = json!({"status": "ready", "checks": [{"name": "database", "ok": true}]})),
         (status = 503, description = "Send requests elsewhere; `checks` says why.", body = Problem,
             content_type = "application/problem+json"),
     ))]

@@ -202,6 +202,34 @@ on_both! {
         assert_eq!((&by_request["ip"], &by_request["entity_id"]), (&json!("192.0.2.7"), &json!(id.to_string())));
     }
 
+    async fn what_an_admin_does_in_an_owner_s_place_is_an_event_too_and_what_the_owner_does_is_none(app: TestApp) {
+        let device = app.new_device().await;
+        let listed = app.get(&format!("/apps/devices/{}/tokens", device.uuid)).root().send().await.expect(200);
+        let install = &listed["tokens"][0]["id"];
+        let path = format!("/devices/{}", device.uuid);
+        let before = events(&app, "count=true").await["total"].as_u64().unwrap();
+        app.put(&format!("{path}/name"), &json!({"name": "of the owner"})).send().await.expect(200);
+        app.put(&format!("/apps/tokens/{}/note", device.token), &json!({"note": "of the owner"})).send().await.expect(200);
+        assert_eq!(events(&app, "count=true").await["total"], before);
+        app.put(&format!("{path}/name"), &json!({"name": "of the admin"})).root().send().await.expect(200);
+        let password = json!({"newPassword": "nobody may read this"});
+        app.put(&format!("{path}/password"), &password).root().send().await.expect(200);
+        assert_eq!(app.delete(&format!("{path}/password")).root().send().await.status, 204);
+        app.put(&format!("/apps/tokens/{install}/note"), &json!({"note": "n"})).root().send().await.expect(200);
+        assert_eq!(app.delete(&format!("/apps/tokens/{install}")).root().send().await.status, 204);
+        assert_eq!(app.delete(&path).root().send().await.status, 204);
+        let all = events(&app, "limit=6").await;
+        let seen: Vec<_> = all["items"].as_array().unwrap().iter().rev().map(|event| {
+            (event["action"].as_str().unwrap(), event["entity"].as_str().unwrap(), event["entity_id"].as_str().unwrap().to_owned())
+        }).collect();
+        let uuid = || device.uuid.clone();
+        assert_eq!(seen, [
+            ("update", "device", uuid()), ("set_password", "device", uuid()), ("delete_password", "device", uuid()),
+            ("update", "app_install", install.to_string()), ("delete", "app_install", install.to_string()), ("delete", "device", uuid()),
+        ]);
+        assert!(!all.to_string().contains("nobody may read this"));
+    }
+
     async fn events_are_filtered_and_paged_from_the_newest(app: TestApp) {
         for _ in 0..7 {
             app.new_app().await;

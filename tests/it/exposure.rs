@@ -4,7 +4,7 @@ use std::{fs::File, process::Stdio};
 
 use serde_json::{Value, json};
 
-use crate::kit::{Call, Database, Process, TestApp, block_on};
+use crate::kit::{Call, Database, Process, TestApp, block_on, eventually};
 
 const PASSWORD: &str = "a-password-of-the-admin-9";
 const DEVICE: &str = "device-uuid-of-the-test-7";
@@ -58,7 +58,12 @@ async fn nothing_of_it_is_written(database: Database, format: &str) {
     let hidden = traffic(|method, path| process.call(method, path)).await;
     let marked = process.call("GET", "/health").header("x-request-id", "the-marked-request").send().await;
     marked.expect(200);
-    let metrics = process.call("GET", "/metrics").send().await.text();
+    let mut metrics = String::new();
+    eventually("the job has ended and is counted", async || {
+        metrics = process.call("GET", "/metrics").send().await.text();
+        metrics.contains("latchkey_job")
+    })
+    .await;
     process.signal("TERM");
     assert_eq!(process.wait(), Some(0));
     let log = std::fs::read_to_string(log).unwrap();

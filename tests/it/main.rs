@@ -1,5 +1,12 @@
 //! Integration tests: each starts a service of its own on a free port, on a database of its own, SQLite and MariaDB.
 #![recursion_limit = "256"]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 #[macro_use]
 mod kit;
@@ -29,9 +36,11 @@ mod quotas;
 mod rates;
 mod replicas;
 mod revocation;
+mod running;
 mod scheduler;
 mod secrets;
 mod settings;
 mod site_key;
 mod stopping;
+mod sweep;
 mod tokens_of_apps;

@@ -223,10 +223,8 @@ with_both! {
 
     async fn the_migration_binary_does_so_too(database: Database) {
         let binary = Path::new(env!("CARGO_BIN_EXE_latchkey")).with_file_name("migration");
-        if !binary.exists() {
-            let built = std::process::Command::new(env!("CARGO")).args(["build", "-q", "-p", "migration"]).status();
-            assert!(built.unwrap().success());
-        }
+        let built = std::process::Command::new("cargo").args(["build", "--quiet", "--workspace", "--bin", "migration"]).status();
+        assert!(built.unwrap().success());
         let url = match &database.name {
             None => format!("sqlite://{}?mode=rwc", database.folder.join("latchkey.db").display()),
             Some(name) => format!("mysql://root@127.0.0.1:3306/{name}"),

@@ -222,6 +222,12 @@ fn example(media: &'static Value) -> Option<Value> {
     of_schema(&media["schema"])
 }
 
+/// The documented example of an operation's JSON body.
+pub fn body_example(id: &str) -> Option<Value> {
+    let (.., operation) = operations().into_iter().find(|(.., operation)| operation["operationId"] == id)?;
+    example(resolve(operation.get("requestBody")?)["content"].get("application/json")?)
+}
+
 fn of_schema(schema: &'static Value) -> Option<Value> {
     let schema = resolve(schema);
     if let Some(example) = schema.get("example").or_else(|| schema["examples"].get(0)) {

@@ -1,6 +1,7 @@
 //! Handlers of `/public-api/apps`.
 
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, web};
+use sea_orm::DatabaseTransaction;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -12,10 +13,9 @@ use crate::{
         dto::{AdminApp, AppPatch, NewApp},
     },
     base::{
-        body::{Sender, read_body},
         error::{Problem, Result},
         idempotency::{self, Answer},
-        input::{BODY_LIMIT, Json, Query, parse_json, path_id, require_json},
+        input::{BODY_LIMIT, Json, Query, Sender, parse_json, path_id, read_body, require_json},
         page::{Page, PageQuery},
         state::State,
     },
@@ -80,6 +80,8 @@ async fn create(
 }
 
 /// Show an app
+///
+/// The same as owners see, in the names of the admin surface.
 #[utoipa::path(operation_id = "adminGetApp", tag = "admin: apps",
     params(("id" = i64, Path, description = "Number of the app", example = 1, minimum = 1)),
     responses((status = 200, description = "The app", body = AdminApp),
@@ -112,14 +114,11 @@ async fn update(
     patch.check()?;
     let changes: serde_json::Value = parse_json(&body)?;
     let (now, actor) = (state.clock.now(), admin.into_actor());
-    let app = state
-        .writer
-        .write(async move |tx| {
-            let app = registry::update(tx, id, patch.clone(), now).await?;
-            audit::record(tx, &actor, "update", "app", &id.to_string(), changes.clone(), now).await?;
-            Ok(app)
-        })
-        .await?;
+    let write = async move |tx: &DatabaseTransaction| {
+        audit::record(tx, &actor, "update", "app", &id.to_string(), changes.clone(), now).await?;
+        registry::update(tx, id, patch.clone(), now).await
+    };
+    let app = state.writer.write(write).await?;
     Ok(web::Json(app.into()))
 }
 

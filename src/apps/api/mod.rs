@@ -41,6 +41,8 @@ async fn list(state: State, _call: Call, query: Query<AppQuery>) -> Result<web::
 }
 
 /// Show an app
+///
+/// As it was registered by an admin. Needs no token.
 #[utoipa::path(operation_id = "getApp", tag = "apps",
     params(("id" = i64, Path, description = "Number of the app", example = 1, minimum = 1)),
     responses((status = 200, description = "The app", body = App),

@@ -263,9 +263,12 @@ pub struct AppList {
     /// Newest first.
     pub apps: Vec<App>,
     /// How many there are.
+    #[schema(example = 1)]
     pub total: u64,
     /// How many were asked for.
+    #[schema(example = 20)]
     pub limit: u64,
     /// How many were left out.
+    #[schema(example = 0)]
     pub skip: u64,
 }

@@ -104,6 +104,7 @@ pub struct InstallationList {
 /// A token in a device's list.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(example = json!({"id": 3, "token": "…a1b2", "app": {"id": 1, "name": "Classworks", "description": "Homework board", "developerName": "ZeroCat", "developerLink": "https://example.org", "homepageLink": null, "iconHash": null, "repositoryUrl": null, "metadata": null, "createdAt": "2026-11-21T04:31:00.000Z", "updatedAt": "2026-11-21T04:31:00.000Z"}, "readOnly": false, "note": "授权访问", "installedAt": "2026-11-21T04:31:00.000Z", "updatedAt": "2026-11-21T04:31:00.000Z", "lastUsedAt": null}))]
 pub struct TokenView {
     /// Number of the install.
     pub id: i64,
@@ -131,12 +132,15 @@ pub struct TokenView {
 #[serde(rename_all = "camelCase")]
 pub struct TokenList {
     /// The device.
+    #[schema(example = "0f8b6c2e-classroom-3")]
     pub device_uuid: String,
     /// Its name.
+    #[schema(example = "Classroom 3")]
     pub device_name: Option<String>,
     /// Newest first.
     pub tokens: Vec<TokenView>,
     /// How many there are.
+    #[schema(example = 1)]
     pub total: u64,
 }
 

@@ -48,6 +48,8 @@ async fn list(
 }
 
 /// Show a device
+///
+/// With the number and size of its keys.
 #[utoipa::path(operation_id = "adminGetDevice", tag = "admin: devices",
     params(("uuid" = String, Path, description = "The device's uuid, percent-encoded", example = "0f8b6c2e-classroom-3")),
     responses((status = 200, description = "The device", body = AdminDevice),
@@ -60,6 +62,8 @@ async fn get(state: State, _admin: Allowed<scope::AppsWrite>, req: HttpRequest) 
 }
 
 /// Rename a device
+///
+/// A JSON merge patch: null takes the name away.
 #[utoipa::path(operation_id = "adminUpdateDevice", tag = "admin: devices", request_body = DevicePatch,
     params(("uuid" = String, Path, description = "The device's uuid, percent-encoded", example = "0f8b6c2e-classroom-3")),
     responses((status = 200, description = "The device", body = AdminDevice),
@@ -113,6 +117,8 @@ async fn delete(state: State, admin: Allowed<scope::AppsWrite>, req: HttpRequest
 }
 
 /// Set a device's password
+///
+/// Without knowing the present one. App tokens stay valid.
 #[utoipa::path(operation_id = "adminSetDevicePassword", tag = "admin: devices", request_body = AdminPassword,
     params(("uuid" = String, Path, description = "The device's uuid, percent-encoded", example = "0f8b6c2e-classroom-3")),
     responses((status = 200, description = "The device", body = AdminDevice),
@@ -139,6 +145,8 @@ async fn set_password(
 }
 
 /// Take a device's password away
+///
+/// Without knowing it. Anybody who knows the uuid may then let apps in.
 #[utoipa::path(operation_id = "adminDeleteDevicePassword", tag = "admin: devices",
     params(("uuid" = String, Path, description = "The device's uuid, percent-encoded", example = "0f8b6c2e-classroom-3")),
     responses((status = 204, description = "It has no password now"),

@@ -20,7 +20,7 @@ use crate::{
             DeviceView, NewDevice, NewPassword, PresentPassword, Rename, Verdict, check_password, check_uuid,
             clean_name,
         },
-        extract::Call,
+        extract::{Call, Claim},
         install,
         password::{self, Toll, require_password},
     },
@@ -137,30 +137,43 @@ async fn rename(state: State, toll: Toll, call: Call, req: HttpRequest) -> Resul
 #[put("/devices/{uuid}/password")]
 async fn set_password(state: State, toll: Toll, call: Call, req: HttpRequest) -> Result<HttpResponse> {
     toll.pay()?;
-    let outcome = async {
-        let new: NewPassword = call.json(&req)?;
-        check_password(&new.new_password)?;
-        let hint = clean_name("The hint", new.password_hint.as_deref())?;
-        let (seen, admin) = managed(&state, &req, &toll, new.current_password.as_ref()).await?;
-        let hash = state.passwords.hash(new.new_password.expose()).await?;
-        let (now, device_id, claim, revoke) = (state.clock.now(), seen.id, call.claim, new.revoke_tokens);
-        let write = async move |tx: &DatabaseTransaction| {
-            let device = device::lock(tx, &seen).await?;
-            if admin.is_none() {
-                device::require_proof(tx, &device, claim.as_ref()).await?;
-            }
-            if revoke {
-                install::revoke_all_of(tx, device.id).await?;
-            }
-            let (uuid, changes) = (device.uuid.as_str(), json!({ "revoke_tokens": revoke }));
-            audit::record_if_admin(tx, admin.as_ref(), "set_password", "device", uuid, changes, now).await?;
-            device::set_password(tx, device, Some(hash.clone()), hint.clone(), now).await
-        };
-        let device = state.writer.write(write).await?;
-        state.wakeups.wake(device_id);
-        Ok(HttpResponse::Ok().json(DeviceView::from(device)))
+    let outcome = replace_password(&state, &toll, call, &req).await;
+    toll.tell(outcome.map(|device| HttpResponse::Ok().json(DeviceView::from(device))))
+}
+
+async fn replace_password(state: &State, toll: &Toll, call: Call, req: &HttpRequest) -> Result<Model> {
+    let new: NewPassword = call.json(req)?;
+    check_password(&new.new_password)?;
+    let hint = clean_name("The hint", new.password_hint.as_deref())?;
+    let (seen, admin) = managed(state, req, toll, new.current_password.as_ref()).await?;
+    let hash = state.passwords.hash(new.new_password.expose()).await?;
+    let (now, device_id, claim, revoke) = (state.clock.now(), seen.id, call.claim, new.revoke_tokens);
+    let write = async move |tx: &DatabaseTransaction| {
+        let device = lock_with_proof(tx, &seen, admin.as_ref(), claim.as_ref()).await?;
+        if revoke {
+            install::revoke_all_of(tx, device.id).await?;
+        }
+        let (uuid, changes) = (device.uuid.as_str(), json!({ "revoke_tokens": revoke }));
+        audit::record_if_admin(tx, admin.as_ref(), "set_password", "device", uuid, changes, now).await?;
+        device::set_password(tx, device, Some(hash.clone()), hint.clone(), now).await
     };
-    toll.tell(outcome.await)
+    let device = state.writer.write(write).await?;
+    state.wakeups.wake(device_id);
+    Ok(device)
+}
+
+/// The device, locked; owners have to show what [`device::require_proof`] asks for.
+async fn lock_with_proof(
+    tx: &DatabaseTransaction,
+    seen: &Model,
+    admin: Option<&Actor>,
+    claim: Option<&Claim>,
+) -> Result<Model> {
+    let device = device::lock(tx, seen).await?;
+    if admin.is_none() {
+        device::require_proof(tx, &device, claim).await?;
+    }
+    Ok(device)
 }
 
 /// Take a device's password away
@@ -232,10 +245,7 @@ async fn delete(state: State, toll: Toll, call: Call, req: HttpRequest) -> Resul
         let (seen, admin) = managed(&state, &req, &toll, None).await?;
         let (device_id, claim, now) = (seen.id, call.claim, state.clock.now());
         let write = async move |tx: &DatabaseTransaction| {
-            let device = device::lock(tx, &seen).await?;
-            if admin.is_none() {
-                device::require_proof(tx, &device, claim.as_ref()).await?;
-            }
+            let device = lock_with_proof(tx, &seen, admin.as_ref(), claim.as_ref()).await?;
             let uuid = device.uuid.as_str();
             audit::record_if_admin(tx, admin.as_ref(), "delete", "device", uuid, json!({}), now).await?;
             device::delete(tx, device).await

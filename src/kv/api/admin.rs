@@ -8,9 +8,8 @@ use super::ttl;
 use crate::{
     admin::{Actor, Allowed, audit, scope},
     base::{
-        body::{Sender, read_body},
-        error::{Problem, Result},
-        input::{self, Query, path_segment, require_json},
+        error::{Error, Problem, Result},
+        input::{self, Query, Sender, path_segment, read_body, require_json},
         state::State,
     },
     devices::{self, check_uuid},
@@ -58,6 +57,8 @@ async fn write(
 }
 
 /// Read a value of any device
+///
+/// As the device itself reads it: byte for byte, with an ETag.
 #[utoipa::path(operation_id = "adminGetValue", tag = "admin: devices",
     params(("uuid" = String, Path, description = "The device's uuid, percent-encoded", example = "0f8b6c2e-classroom-3"),
         ("key" = String, Path, description = "The key, percent-encoded", example = "homework-2026-11-21")),
@@ -76,6 +77,8 @@ async fn get(state: State, _admin: Allowed<scope::AppsWrite>, req: HttpRequest) 
 }
 
 /// Store a value for any device
+///
+/// Under the same limits and preconditions as the device itself. The write is an audit event.
 #[utoipa::path(operation_id = "adminSetValue", tag = "admin: devices",
     request_body(content = serde_json::Value, description = "Any JSON", example = json!({"math": "p. 12"})),
     params(("uuid" = String, Path, description = "The device's uuid, percent-encoded", example = "0f8b6c2e-classroom-3"),
@@ -99,7 +102,9 @@ async fn put(
     if !body.is_empty() {
         require_json(&req)?;
     }
-    let action = Action::Set { value: Value::new(&body, most)?, ttl: ttl(query.0.ttl.as_deref())? };
+    let wrong = |_| Error::invalid_field("ttl", "range", "must be a number of seconds from 1 to 315360000");
+    let ttl = ttl(query.0.ttl.as_deref()).map_err(wrong)?;
+    let action = Action::Set { value: Value::new(&body, most)?, ttl };
     let (device_id, key, done) = write(&state, &store, admin.into_actor(), &req, action, "set_key").await?;
     let created = done.applied.first().is_some_and(|one| one.changed);
     let written =
@@ -108,6 +113,8 @@ async fn put(
 }
 
 /// Delete a key of any device
+///
+/// Under the same preconditions as the device itself. The write is an audit event.
 #[utoipa::path(operation_id = "adminDeleteKey", tag = "admin: devices",
     params(("uuid" = String, Path, description = "The device's uuid, percent-encoded", example = "0f8b6c2e-classroom-3"),
         ("key" = String, Path, description = "The key, percent-encoded", example = "homework-2026-11-21"),

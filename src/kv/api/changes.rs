@@ -60,11 +60,9 @@ async fn feed(
     let gate = Gate { state: &state, meter: &meter, settings: &settings };
     let work = async |grant: Grant| {
         let wants_stream = is_event_stream(&req);
-        let since = match last_event_id(&req).filter(|_| wants_stream) {
-            Some(id) => Some(id),
-            None => query.0.since.as_deref().map(|text| number("since", Some(text), 0, REVISIONS)).transpose()?,
-        };
-        let since = since.map(|since| i64::try_from(since).unwrap_or(i64::MAX));
+        let resumed = last_event_id(&req).filter(|_| wants_stream).map(Ok);
+        let since = resumed.or_else(|| Some(number("since", query.0.since.as_deref()?.into(), 0, REVISIONS)));
+        let since = since.transpose()?.map(|since| i64::try_from(since).unwrap_or(i64::MAX));
         if wants_stream {
             return stream_from(state.clone(), grant, since).await;
         }

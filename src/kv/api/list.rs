@@ -21,6 +21,8 @@ pub(super) fn routes(cfg: &mut ServiceConfig) {
 }
 
 /// List keys with what is known of them
+///
+/// In pages, by `skip` or by `cursor`, in any of four orders. Values are not part of it.
 #[utoipa::path(operation_id = "listKeys", tag = "kv", params(ListQuery),
     responses((status = 200, description = "A page of keys", body = KeyList,
         example = json!({"items": [{"deviceId": 7, "key": "homework-2026-11-21", "metadata": {"creatorIp": "192.0.2.7", "updaterIp": "192.0.2.7", "createdAt": "2026-11-21T04:31:00.000Z", "updatedAt": "2026-11-21T04:31:00.000Z", "size": 17, "revision": 41, "expiresAt": null}}], "total_rows": 1, "next_cursor": null}))),
@@ -43,6 +45,8 @@ async fn items(
 }
 
 /// List key names
+///
+/// The same list in brief: names only.
 #[utoipa::path(operation_id = "listKeyNames", tag = "kv", params(ListQuery),
     responses((status = 200, description = "A page of key names", body = KeyNames,
         example = json!({"keys": ["homework-2026-11-21"], "total_rows": 1, "current_page": {"limit": 100, "skip": 0, "count": 1}, "next_cursor": null}))),
@@ -65,6 +69,8 @@ async fn names(
 }
 
 /// Show the device that the token opens
+///
+/// With its name, and whether it has a password.
 #[utoipa::path(operation_id = "getOwnDevice", tag = "kv",
     responses((status = 200, description = "The device", body = OwnDevice)),
     security(("AppToken" = [])))]

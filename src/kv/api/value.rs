@@ -171,6 +171,8 @@ fn one(device_id: i64, call: &Call, key: Key, action: Action, req: &HttpRequest)
 }
 
 /// Delete a key
+///
+/// With `If-Match` only the revision that was read. A deleted key and one that never was are both 404 afterwards.
 #[utoipa::path(operation_id = "deleteKey", tag = "kv",
     params(("key" = String, Path, description = "The key, percent-encoded", example = "homework-2026-11-21"),
         ("If-Match" = Option<String>, Header, description = "Only if the key has this ETag", example = "\"41\"", nullable = false)),
@@ -199,6 +201,8 @@ async fn delete(
 }
 
 /// Show what is known of a key
+///
+/// Size, revision, times and the addresses that wrote it; not its value.
 #[utoipa::path(operation_id = "getMetadata", tag = "kv",
     params(("key" = String, Path, description = "The key, percent-encoded", example = "homework-2026-11-21")),
     responses((status = 200, description = "Its metadata", body = KeyView),

@@ -12,7 +12,7 @@ mod proxy;
 
 pub use answer::{Answer, Call};
 pub use app::{Device, TestApp};
-pub use conformance::{document, documented};
+pub use conformance::{check_raw, document, documented};
 pub use database::Database;
 pub use events::{Event, Events};
 pub use load::{Load, Outcome};

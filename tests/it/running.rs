@@ -1,0 +1,199 @@
+//! Starting and stopping, and what a start refuses.
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    path::Path,
+    sync::Arc,
+};
+
+use latchkey::{
+    base::clock::Clock,
+    config::{Config, Secret},
+    server,
+};
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, StreamOwned,
+    pki_types::{CertificateDer, ServerName, pem::PemObject},
+};
+
+use crate::kit::{Database, Process, TestApp};
+
+fn config(database: &Database) -> Config {
+    let mut config = Config::default();
+    config.server.host = "127.0.0.1".to_owned();
+    config.server.port = 0;
+    database.configure(&mut config);
+    config
+}
+
+#[tokio::test]
+async fn a_second_server_on_the_same_file_is_refused() {
+    let app = TestApp::start(Database::sqlite()).await;
+    let refused = server::start(config(&app.database), Clock::System).await.err().unwrap();
+    assert!(refused.contains("only one server"), "{refused}");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn the_first_start_generates_what_is_missing_and_keeps_it() {
+    let database = Database::sqlite();
+    let running = server::start(config(&database), Clock::System).await.unwrap();
+    let (auth, security) = (running.state.config.auth.clone(), running.state.config.security.clone());
+    running.stop().await;
+    let kept = std::fs::read_to_string(database.folder.join("secrets.yml")).unwrap();
+    for secret in [&auth.password, &auth.api_secret, &auth.jwt_secret, &security.master_key] {
+        assert!(!secret.is_empty() && kept.contains(secret.expose()));
+    }
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn a_database_keeps_to_the_secrets_it_began_with() {
+    let database = Database::sqlite();
+    let running = server::start(config(&database), Clock::System).await.unwrap();
+    let known = running.state.config.clone();
+    running.stop().await;
+    let with = |change: fn(&mut Config)| {
+        let mut config = known.clone();
+        change(&mut config);
+        server::start(config, Clock::System)
+    };
+    let gone = with(|config| config.security.master_key = Secret::default()).await.err().unwrap();
+    assert!(gone.contains("security.master_key is missing"), "{gone}");
+    let gone = with(|config| config.auth.api_secret = Secret::default()).await.err().unwrap();
+    assert!(gone.contains("auth.api_secret is missing"), "{gone}");
+    let other = with(|config| config.security.master_key = Secret::new("ab".repeat(32))).await.err().unwrap();
+    assert!(other.contains("security.master_key is not the one"), "{other}");
+    let other = with(|config| config.auth.jwt_secret = Secret::new("other")).await.err().unwrap();
+    assert!(other.contains("auth.jwt_secret is not the one"), "{other}");
+    // It was only for the first admin, whom the database has.
+    with(|config| config.auth.password = Secret::default()).await.unwrap().stop().await;
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn a_start_after_a_crash_between_secrets_and_database_goes_on_with_the_same_secrets() {
+    let database = Database::sqlite();
+    let running = server::start(config(&database), Clock::System).await.unwrap();
+    let known = running.state.config.clone();
+    running.stop().await;
+    // What a crash right after writing secrets.yml leaves: the secrets, and a database that was never initialised.
+    for end in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{end}", known.database.database));
+    }
+    let running = server::start(known.clone(), Clock::System).await.unwrap();
+    assert_eq!(running.state.config.security.master_key, known.security.master_key);
+    running.stop().await;
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn a_service_speaks_tls_with_its_own_certificate() {
+    let database = Database::sqlite();
+    let mut config = config(&database);
+    let (certificate, key) = certificate(&database.folder);
+    (config.server.tls_cert_file, config.server.tls_key_file) = (certificate.clone(), key);
+    let only_one = Config {
+        server: latchkey::config::Server { tls_cert_file: String::new(), ..config.server.clone() },
+        ..config.clone()
+    };
+    let refused = server::start(only_one, Clock::System).await.err().unwrap();
+    assert!(refused.contains("belong together"), "{refused}");
+    let running = server::start(config, Clock::System).await.unwrap();
+    let request = "GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let addr = running.addr;
+    let answer = tokio::task::spawn_blocking(move || over_tls(addr, &certificate, request)).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    running.stop().await;
+    database.drop().await;
+}
+
+/// Sends a request over TLS, trusting that certificate alone, and reads to the end.
+fn over_tls(addr: SocketAddr, certificate: &str, request: &str) -> String {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(certificate).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = Arc::new(config.with_root_certificates(roots).with_no_client_auth());
+    let client = ClientConnection::new(config, ServerName::from(addr.ip())).unwrap();
+    let mut stream = StreamOwned::new(client, TcpStream::connect(addr).unwrap());
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer); // the server may close without taking leave
+    answer
+}
+
+/// A certificate of its own making, by openssl.
+fn certificate(folder: &Path) -> (String, String) {
+    let path = |name: &str| folder.join(name).display().to_string();
+    let (certificate, key) = (path("certificate.pem"), path("key.pem"));
+    let mut openssl = std::process::Command::new("openssl");
+    openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1"]);
+    openssl.args(["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]);
+    openssl.args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", &key, "-out", &certificate]);
+    assert!(openssl.output().unwrap().status.success());
+    (certificate, key)
+}
+
+#[tokio::test]
+async fn a_signal_stops_the_process_in_order_and_it_ends_with_0() {
+    let database = Database::sqlite();
+    let process = Process::serve_with(&database, |command| {
+        command.env("LATCHKEY__SERVER__SHUTDOWN_DELAY", "2");
+    })
+    .await;
+    process.signal("TERM");
+    // While the delay lasts, requests are answered, and /ready tells to go elsewhere.
+    loop {
+        match process.call("GET", "/ready").send().await.status {
+            503 => break,
+            status => assert_eq!(status, 200),
+        }
+    }
+    process.call("GET", "/health").send().await.expect(200);
+    assert_eq!(process.wait(), Some(0));
+    assert!(!database.folder.join("latchkey.db-wal").exists(), "what was written is in the file itself");
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn commands_end_with_the_codes_that_are_documented() {
+    let database = Database::sqlite();
+    let code = |arguments: &[&str]| Process::run(&database, arguments).status.code();
+    assert_eq!(code(&["migrate", "up"]), Some(0));
+    assert_eq!(code(&["migrate", "reset"]), Some(3), "nobody confirmed");
+    assert_eq!(code(&["config", "check", "--set", "server.prot=1"]), Some(1));
+    assert_eq!(code(&["no-such-command"]), Some(2));
+    assert_eq!(code(&["migrate", "sideways"]), Some(2));
+    assert_eq!(code(&["doctor"]), Some(0));
+    let openapi = Process::run(&database, &["openapi"]);
+    assert_eq!(openapi.stdout, server::openapi::document().pretty.as_bytes());
+    assert_eq!(code(&["migrate", "reset", "--yes"]), Some(0));
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn the_schema_is_not_changed_under_a_running_server() {
+    let app = TestApp::start(Database::sqlite()).await;
+    for command in ["up", "fresh"] {
+        let output = Process::run(&app.database, &["migrate", command, "--yes"]);
+        assert_eq!(output.status.code(), Some(1), "{command}");
+    }
+    assert_eq!(Process::run(&app.database, &["migrate", "status"]).status.code(), Some(0));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_password_is_reset_beside_a_running_server() {
+    let app = TestApp::start(Database::sqlite()).await;
+    let output = Process::run(&app.database, &["admin", "password", "--json"]);
+    assert_eq!(output.status.code(), Some(0));
+    let set: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let login = |password: &str| {
+        app.post("/auth/login", &serde_json::json!({ "username": "admin", "password": password })).send()
+    };
+    login(set["password"].as_str().unwrap()).await.expect(200);
+    assert_eq!(login(TestApp::PASSWORD).await.status, 401);
+    app.stop().await;
+}
