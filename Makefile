@@ -35,6 +35,7 @@ setup: tools ## make sure of what the tests need: MariaDB, Chromium, schemathesi
 
 lint: tools ## format and clippy, warnings are errors
 	cargo fmt --all --check
+	rustfmt --check benches/hello/src/main.rs
 	cargo clippy --workspace --all-targets -- -D warnings
 
 test: setup cargo-test generated api browser ## set up and run every test

@@ -68,7 +68,7 @@ class Server:
 
     def __init__(self, command, health, log, env=None, cwd=None):
         begin = time.perf_counter()
-        with open(log, "ab") as out:
+        with open(log, "wb") as out:
             self.process = subprocess.Popen(command, env=env, cwd=cwd, stdout=out, stderr=out)
         port, path = health
         while True:
@@ -136,7 +136,6 @@ class Bench:
         self.work = Path(options.work).resolve()
         self.work.mkdir(parents=True, exist_ok=True)
         self.log = self.work / "log"
-        self.log.write_bytes(b"")
         self.hellos = {32: [], 64: []}
         self.mysql_databases = []
         self.starts = {}
@@ -260,8 +259,8 @@ class Bench:
         self.starts[database] = statistics.median(times)
 
     def everything(self, cases):
-        for case in cases:
-            self.prepare(case.database, case.stored)
+        for database, content in dict.fromkeys((case.database, case.stored) for case in cases):
+            self.prepare(database, content)
         self.disk = machine.fsync(self.work)
         for database in sorted({case.database for case in cases}):
             self.serve(database, ONE).__exit__()  # its first start; the next ones find it initialised

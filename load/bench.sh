@@ -3,8 +3,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tests/setup.sh wrk database
-cargo build --release --bin latchkey
-hello=$(cargo bench --no-run --bench hello --message-format=json 2>/dev/null |
-    python3 -c 'import json, sys; print([m["executable"] for m in map(json.loads, sys.stdin) if m.get("executable") and m["target"]["name"] == "hello"][-1])')
-exec python3 load/bench.py --latchkey "${CARGO_TARGET_DIR:-target}/release/latchkey" --hello "$hello" \
+target="${CARGO_TARGET_DIR:-$PWD/target}"
+cargo build --release --locked --bin latchkey
+cargo build --release --locked --manifest-path benches/hello/Cargo.toml --target-dir "$target/hello"
+exec python3 load/bench.py --latchkey "$target/release/latchkey" --hello "$target/hello/release/hello" \
     ${QUICK:+--quick} "$@"

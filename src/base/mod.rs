@@ -1,7 +1,6 @@
 //! What every room stands on. It knows no room and imports only `config` and `entity`.
 
 pub mod attempts;
-pub mod body;
 pub mod clock;
 pub mod commit;
 pub mod db;

@@ -8,10 +8,10 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
-    body::Room,
     clock::Clock,
     commit::Writer,
     db::{self, Db},
+    input::Room,
     metrics::Metrics,
     secret::{MasterKey, Passwords, Sealer},
     state::{Shared, State},

@@ -10,11 +10,11 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    body::Room,
     clock::Clock,
     commit::Writer,
     db::Db,
     error::{Error, Result},
+    input::Room,
     metrics::Metrics,
     secret::{Passwords, Sealer},
     wake::Wakeups,

@@ -9,9 +9,8 @@ use serde::de::DeserializeOwned;
 
 use super::{SITE_KEY_INVALID, install};
 use crate::base::{
-    body::{Sender, is_large, read_body},
     error::{Class, Error, Result},
-    input,
+    input::{self, Sender, is_large, read_body},
     json_text::{cut_member, string_member},
     secret::{self, PlainToken, Secret},
     state::State,

@@ -27,10 +27,10 @@ use utoipa_actix_web::AppExt;
 use self::{frame::Frame, live::Live};
 use crate::{
     base::{
-        body::Room,
         clock::Clock,
         commit::Writer,
         db::{self, Db, ServerLock, StartError},
+        input::Room,
         metrics::Metrics,
         secret::Passwords,
         state::{Shared, State},

@@ -15,10 +15,9 @@ use crate::{
         secrets,
     },
     base::{
-        body::{Sender, read_body},
         error::{Problem, Result},
         idempotency::{Answer, once},
-        input::{BODY_LIMIT, Json, Query, path_id},
+        input::{BODY_LIMIT, Json, Query, Sender, path_id, read_body},
         page::{Page, PageQuery},
         secret::PlainToken,
         state::State,

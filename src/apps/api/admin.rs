@@ -13,10 +13,9 @@ use crate::{
         dto::{AdminApp, AppPatch, NewApp},
     },
     base::{
-        body::{Sender, read_body},
         error::{Problem, Result},
         idempotency::{self, Answer},
-        input::{BODY_LIMIT, Json, Query, parse_json, path_id, require_json},
+        input::{BODY_LIMIT, Json, Query, Sender, parse_json, path_id, read_body, require_json},
         page::{Page, PageQuery},
         state::State,
     },

@@ -4,6 +4,7 @@ mod address;
 mod body;
 mod fields;
 mod json;
+mod room;
 
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header};
 use serde::de::DeserializeOwned;
@@ -13,9 +14,10 @@ use super::error::{Error, FieldError, Result};
 
 pub use self::{
     address::client_address,
-    body::{BODY_LIMIT, Json},
+    body::{BODY_LIMIT, Json, read_body},
     fields::{Patch, invalid, printable, trimmed},
     json::{parse_json, require_json},
+    room::{Room, Sender, is_large},
 };
 
 /// The header that carries the id of a request, in both directions.

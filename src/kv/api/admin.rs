@@ -8,9 +8,8 @@ use super::ttl;
 use crate::{
     admin::{Actor, Allowed, audit, scope},
     base::{
-        body::{Sender, read_body},
         error::{Error, Problem, Result},
-        input::{self, Query, path_segment, require_json},
+        input::{self, Query, Sender, path_segment, read_body, require_json},
         state::State,
     },
     devices::{self, check_uuid},
