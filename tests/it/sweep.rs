@@ -35,9 +35,12 @@ impl Operation {
         app.call(&self.method, &self.path)
     }
 
-    /// With a body that need not fit.
+    /// With the document's example of its body.
     fn with_body(&self, call: Call) -> Call {
-        if self.has_body() { call.json(&json!({})) } else { call }
+        match crate::openapi::body_example(&self.id) {
+            Some(body) => call.json(&body),
+            None => call,
+        }
     }
 
     /// With a credential that it takes.
@@ -151,8 +154,7 @@ on_both! {
             }
             if operation.takes("AppToken") && operation.template.starts_with("/kv") && operation.method != "GET" {
                 let call = operation.call(&app).token(reading);
-                let call = if operation.has_body() { call.json(&json!({"ops": [{"op": "set", "key": "k", "value": 1}]})) } else { call };
-                expect(&operation, &call.send().await, 403);
+                expect(&operation, &operation.with_body(call).send().await, 403);
             }
         }
     }
@@ -213,11 +215,7 @@ fn without_a_database_every_operation_that_needs_it_is_503() {
         app.state.writer.close().await;
         for operation in operations.iter().filter(|operation| operation.documents("503")) {
             let call = operation.identified(operation.call(&app), &device, &session);
-            let call = match crate::openapi::body_example(&operation.id) {
-                Some(body) => call.json(&body),
-                None => call,
-            };
-            let answer = call.send().await;
+            let answer = operation.with_body(call).send().await;
             expect(operation, &answer, 503);
             assert!(answer.header("retry-after").is_some(), "{}", operation.id);
         }

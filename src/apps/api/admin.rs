@@ -81,7 +81,7 @@ async fn create(
 
 /// Show an app
 ///
-/// The same as owners see, in the names of the admin surface.
+/// Everything that was registered of it, its metadata included.
 #[utoipa::path(operation_id = "adminGetApp", tag = "admin: apps",
     params(("id" = i64, Path, description = "Number of the app", example = 1, minimum = 1)),
     responses((status = 200, description = "The app", body = AdminApp),
@@ -114,12 +114,12 @@ async fn update(
     patch.check()?;
     let changes: serde_json::Value = parse_json(&body)?;
     let (now, actor) = (state.clock.now(), admin.into_actor());
-    let write = async move |tx: &DatabaseTransaction| {
-        audit::record(tx, &actor, "update", "app", &id.to_string(), changes.clone(), now).await?;
-        registry::update(tx, id, patch.clone(), now).await
+    let work = async move |tx: &DatabaseTransaction| {
+        let app = registry::update(tx, id, patch.clone(), now).await?;
+        audit::record(tx, &actor, "update", "app", id, changes.clone(), now).await?;
+        Ok(app)
     };
-    let app = state.writer.write(write).await?;
-    Ok(web::Json(app.into()))
+    Ok(web::Json(state.writer.write(work).await?.into()))
 }
 
 /// Delete an app

@@ -53,13 +53,13 @@ async fn installations(
     Ok(web::Json(installs::of_app(state.db.orm(), app_id, device.as_ref(), window).await?))
 }
 
-/// Whose installs a list is about: the owner's device, or, for an admin who names none, everybody's.
+/// The device whose owner asks; none for an admin who names none.
 async fn owner_or_admin(state: &State, toll: &Toll, req: &HttpRequest) -> Result<Option<device::Model>> {
     let is_admin = admin::optional(req, Scope::AppsWrite).await?.is_some();
     let Some(uuid) = Call::device_uuid(req)? else {
         let who = "Only an admin, or a device's owner (x-device-uuid), may list installs.";
-        let nobody = || UNAUTHENTICATED.error(who).header(header::WWW_AUTHENTICATE, "Bearer");
-        return if is_admin { Ok(None) } else { Err(nobody()) };
+        let refused = || UNAUTHENTICATED.error(who).header(header::WWW_AUTHENTICATE, "Bearer");
+        return if is_admin { Ok(None) } else { Err(refused()) };
     };
     let device = devices::require(state.db.orm(), &uuid).await?;
     if !is_admin {
@@ -136,12 +136,13 @@ async fn set_note(state: State, call: Call, toll: Toll, req: HttpRequest) -> Res
     let found = installs::managed(&state, &req, &which, admin.is_some(), &toll).await?;
     let app = registry::require(state.db.orm(), found.app_id).await.map_err(|_| gone())?;
     let now = state.clock.now();
-    let write = async move |tx: &DatabaseTransaction| {
-        let changes = json!({ "note": note.note });
-        audit::record_if_admin(tx, admin.as_ref(), "update", "app_install", found.id, changes, now).await?;
-        install::set_note(tx, found.clone(), note.note.clone(), now).await
+    let work = async move |tx: &DatabaseTransaction| {
+        let install = install::set_note(tx, found.clone(), note.note.clone(), now).await?;
+        let changes = json!({ "note": install.note });
+        audit::record_if_admin(tx, admin.as_ref(), "update", "app_install", install.id, changes, now).await?;
+        Ok(install)
     };
-    Ok(web::Json(TokenView::new(state.writer.write(write).await?, app)))
+    Ok(web::Json(TokenView::new(state.writer.write(work).await?, app)))
 }
 
 fn gone() -> Error {

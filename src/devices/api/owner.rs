@@ -20,7 +20,7 @@ use crate::{
             DeviceView, NewDevice, NewPassword, PresentPassword, Rename, Verdict, check_password, check_uuid,
             clean_name,
         },
-        extract::{Call, Claim},
+        extract::Call,
         install,
         password::{self, Toll, require_password},
     },
@@ -149,7 +149,10 @@ async fn replace_password(state: &State, toll: &Toll, call: Call, req: &HttpRequ
     let hash = state.passwords.hash(new.new_password.expose()).await?;
     let (now, device_id, claim, revoke) = (state.clock.now(), seen.id, call.claim, new.revoke_tokens);
     let write = async move |tx: &DatabaseTransaction| {
-        let device = lock_with_proof(tx, &seen, admin.as_ref(), claim.as_ref()).await?;
+        let device = device::lock(tx, &seen).await?;
+        if admin.is_none() {
+            device::require_proof(tx, &device, claim.as_ref()).await?;
+        }
         if revoke {
             install::revoke_all_of(tx, device.id).await?;
         }
@@ -159,20 +162,6 @@ async fn replace_password(state: &State, toll: &Toll, call: Call, req: &HttpRequ
     };
     let device = state.writer.write(write).await?;
     state.wakeups.wake(device_id);
-    Ok(device)
-}
-
-/// The device, locked; owners have to show what [`device::require_proof`] asks for.
-async fn lock_with_proof(
-    tx: &DatabaseTransaction,
-    seen: &Model,
-    admin: Option<&Actor>,
-    claim: Option<&Claim>,
-) -> Result<Model> {
-    let device = device::lock(tx, seen).await?;
-    if admin.is_none() {
-        device::require_proof(tx, &device, claim).await?;
-    }
     Ok(device)
 }
 
@@ -241,18 +230,23 @@ async fn verify_password(state: State, toll: Toll, call: Call, req: HttpRequest)
     security(("SiteKey" = []), ("AppToken" = []), ("ApiSecret" = [])))]
 #[delete("/devices/{uuid}")]
 async fn delete(state: State, toll: Toll, call: Call, req: HttpRequest) -> Result<HttpResponse> {
-    let outcome = async {
-        let (seen, admin) = managed(&state, &req, &toll, None).await?;
-        let (device_id, claim, now) = (seen.id, call.claim, state.clock.now());
-        let write = async move |tx: &DatabaseTransaction| {
-            let device = lock_with_proof(tx, &seen, admin.as_ref(), claim.as_ref()).await?;
-            let uuid = device.uuid.as_str();
-            audit::record_if_admin(tx, admin.as_ref(), "delete", "device", uuid, json!({}), now).await?;
-            device::delete(tx, device).await
-        };
-        state.writer.write(write).await?;
-        state.wakeups.wake(device_id);
-        Ok(HttpResponse::NoContent().finish())
+    let outcome = remove(&state, &toll, call, &req).await;
+    toll.tell(outcome.map(|()| HttpResponse::NoContent().finish()))
+}
+
+async fn remove(state: &State, toll: &Toll, call: Call, req: &HttpRequest) -> Result<()> {
+    let (seen, admin) = managed(state, req, toll, None).await?;
+    let (device_id, claim, now) = (seen.id, call.claim, state.clock.now());
+    let write = async move |tx: &DatabaseTransaction| {
+        let device = device::lock(tx, &seen).await?;
+        if admin.is_none() {
+            device::require_proof(tx, &device, claim.as_ref()).await?;
+        }
+        let uuid = device.uuid.as_str();
+        audit::record_if_admin(tx, admin.as_ref(), "delete", "device", uuid, json!({}), now).await?;
+        device::delete(tx, device).await
     };
-    toll.tell(outcome.await)
+    state.writer.write(write).await?;
+    state.wakeups.wake(device_id);
+    Ok(())
 }
