@@ -99,8 +99,6 @@ async fn update_job(
             content_type = "application/problem+json"),
         (status = 409, description = "It is running (`JOB_RUNNING`), or the first request with this key still runs.",
             body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "The Idempotency-Key was used for another request.", body = Problem,
-            content_type = "application/problem+json"),
     ),
     security(("ApiSecret" = []), ("AdminJwt" = [])),
 )]

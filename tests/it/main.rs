@@ -42,4 +42,5 @@ mod secrets;
 mod settings;
 mod site_key;
 mod stopping;
+mod sweep;
 mod tokens_of_apps;

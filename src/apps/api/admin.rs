@@ -1,6 +1,7 @@
 //! Handlers of `/public-api/apps`.
 
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, web};
+use sea_orm::DatabaseTransaction;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -79,6 +80,8 @@ async fn create(
 }
 
 /// Show an app
+///
+/// Everything that was registered of it, its metadata included.
 #[utoipa::path(operation_id = "adminGetApp", tag = "admin: apps",
     params(("id" = i64, Path, description = "Number of the app", example = 1, minimum = 1)),
     responses((status = 200, description = "The app", body = AdminApp),
@@ -111,15 +114,12 @@ async fn update(
     patch.check()?;
     let changes: serde_json::Value = parse_json(&body)?;
     let (now, actor) = (state.clock.now(), admin.into_actor());
-    let app = state
-        .writer
-        .write(async move |tx| {
-            let app = registry::update(tx, id, patch.clone(), now).await?;
-            audit::record(tx, &actor, "update", "app", &id.to_string(), changes.clone(), now).await?;
-            Ok(app)
-        })
-        .await?;
-    Ok(web::Json(app.into()))
+    let work = async move |tx: &DatabaseTransaction| {
+        let app = registry::update(tx, id, patch.clone(), now).await?;
+        audit::record(tx, &actor, "update", "app", id, changes.clone(), now).await?;
+        Ok(app)
+    };
+    Ok(web::Json(state.writer.write(work).await?.into()))
 }
 
 /// Delete an app

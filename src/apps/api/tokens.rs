@@ -1,6 +1,8 @@
 //! Handlers about installs and their tokens.
 
 use actix_web::{HttpRequest, HttpResponse, delete, get, http::header, put, web};
+use entity::device;
+use sea_orm::DatabaseTransaction;
 use serde_json::json;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -46,23 +48,24 @@ async fn installations(
 ) -> Result<web::Json<InstallationList>> {
     let app_id = path_id(&req, "id")?;
     let window = Window::parse(query.0.limit.as_deref(), query.0.skip.as_deref())?;
-    let is_admin = admin::optional(&req, Scope::AppsWrite).await?.is_some();
-    let device = match Call::device_uuid(&req)? {
-        Some(uuid) => {
-            let device = devices::require(state.db.orm(), &uuid).await?;
-            if !is_admin {
-                require_password(&toll, &device, Call::device_password(&req)?.as_ref()).await?;
-            }
-            Some(device)
-        }
-        None if is_admin => None,
-        None => {
-            let who = "Only an admin, or a device's owner (x-device-uuid), may list installs.";
-            return Err(UNAUTHENTICATED.error(who).header(header::WWW_AUTHENTICATE, "Bearer"));
-        }
-    };
+    let device = owner_or_admin(&state, &toll, &req).await?;
     registry::require(state.db.orm(), app_id).await?;
     Ok(web::Json(installs::of_app(state.db.orm(), app_id, device.as_ref(), window).await?))
+}
+
+/// The device whose owner asks; none for an admin who names none.
+async fn owner_or_admin(state: &State, toll: &Toll, req: &HttpRequest) -> Result<Option<device::Model>> {
+    let is_admin = admin::optional(req, Scope::AppsWrite).await?.is_some();
+    let Some(uuid) = Call::device_uuid(req)? else {
+        let who = "Only an admin, or a device's owner (x-device-uuid), may list installs.";
+        let refused = || UNAUTHENTICATED.error(who).header(header::WWW_AUTHENTICATE, "Bearer");
+        return if is_admin { Ok(None) } else { Err(refused()) };
+    };
+    let device = devices::require(state.db.orm(), &uuid).await?;
+    if !is_admin {
+        require_password(toll, &device, Call::device_password(req)?.as_ref()).await?;
+    }
+    Ok(Some(device))
 }
 
 /// List a device's tokens
@@ -133,16 +136,13 @@ async fn set_note(state: State, call: Call, toll: Toll, req: HttpRequest) -> Res
     let found = installs::managed(&state, &req, &which, admin.is_some(), &toll).await?;
     let app = registry::require(state.db.orm(), found.app_id).await.map_err(|_| gone())?;
     let now = state.clock.now();
-    let install = state
-        .writer
-        .write(async move |tx| {
-            let install = install::set_note(tx, found.clone(), note.note.clone(), now).await?;
-            let changes = json!({ "note": install.note });
-            audit::record_if_admin(tx, admin.as_ref(), "update", "app_install", install.id, changes, now).await?;
-            Ok(install)
-        })
-        .await?;
-    Ok(web::Json(TokenView::new(install, app)))
+    let work = async move |tx: &DatabaseTransaction| {
+        let install = install::set_note(tx, found.clone(), note.note.clone(), now).await?;
+        let changes = json!({ "note": install.note });
+        audit::record_if_admin(tx, admin.as_ref(), "update", "app_install", install.id, changes, now).await?;
+        Ok(install)
+    };
+    Ok(web::Json(TokenView::new(state.writer.write(work).await?, app)))
 }
 
 fn gone() -> Error {

@@ -137,30 +137,32 @@ async fn rename(state: State, toll: Toll, call: Call, req: HttpRequest) -> Resul
 #[put("/devices/{uuid}/password")]
 async fn set_password(state: State, toll: Toll, call: Call, req: HttpRequest) -> Result<HttpResponse> {
     toll.pay()?;
-    let outcome = async {
-        let new: NewPassword = call.json(&req)?;
-        check_password(&new.new_password)?;
-        let hint = clean_name("The hint", new.password_hint.as_deref())?;
-        let (seen, admin) = managed(&state, &req, &toll, new.current_password.as_ref()).await?;
-        let hash = state.passwords.hash(new.new_password.expose()).await?;
-        let (now, device_id, claim, revoke) = (state.clock.now(), seen.id, call.claim, new.revoke_tokens);
-        let write = async move |tx: &DatabaseTransaction| {
-            let device = device::lock(tx, &seen).await?;
-            if admin.is_none() {
-                device::require_proof(tx, &device, claim.as_ref()).await?;
-            }
-            if revoke {
-                install::revoke_all_of(tx, device.id).await?;
-            }
-            let (uuid, changes) = (device.uuid.as_str(), json!({ "revoke_tokens": revoke }));
-            audit::record_if_admin(tx, admin.as_ref(), "set_password", "device", uuid, changes, now).await?;
-            device::set_password(tx, device, Some(hash.clone()), hint.clone(), now).await
-        };
-        let device = state.writer.write(write).await?;
-        state.wakeups.wake(device_id);
-        Ok(HttpResponse::Ok().json(DeviceView::from(device)))
+    let outcome = replace_password(&state, &toll, call, &req).await;
+    toll.tell(outcome.map(|device| HttpResponse::Ok().json(DeviceView::from(device))))
+}
+
+async fn replace_password(state: &State, toll: &Toll, call: Call, req: &HttpRequest) -> Result<Model> {
+    let new: NewPassword = call.json(req)?;
+    check_password(&new.new_password)?;
+    let hint = clean_name("The hint", new.password_hint.as_deref())?;
+    let (seen, admin) = managed(state, req, toll, new.current_password.as_ref()).await?;
+    let hash = state.passwords.hash(new.new_password.expose()).await?;
+    let (now, device_id, claim, revoke) = (state.clock.now(), seen.id, call.claim, new.revoke_tokens);
+    let write = async move |tx: &DatabaseTransaction| {
+        let device = device::lock(tx, &seen).await?;
+        if admin.is_none() {
+            device::require_proof(tx, &device, claim.as_ref()).await?;
+        }
+        if revoke {
+            install::revoke_all_of(tx, device.id).await?;
+        }
+        let (uuid, changes) = (device.uuid.as_str(), json!({ "revoke_tokens": revoke }));
+        audit::record_if_admin(tx, admin.as_ref(), "set_password", "device", uuid, changes, now).await?;
+        device::set_password(tx, device, Some(hash.clone()), hint.clone(), now).await
     };
-    toll.tell(outcome.await)
+    let device = state.writer.write(write).await?;
+    state.wakeups.wake(device_id);
+    Ok(device)
 }
 
 /// Take a device's password away
@@ -228,21 +230,23 @@ async fn verify_password(state: State, toll: Toll, call: Call, req: HttpRequest)
     security(("SiteKey" = []), ("AppToken" = []), ("ApiSecret" = [])))]
 #[delete("/devices/{uuid}")]
 async fn delete(state: State, toll: Toll, call: Call, req: HttpRequest) -> Result<HttpResponse> {
-    let outcome = async {
-        let (seen, admin) = managed(&state, &req, &toll, None).await?;
-        let (device_id, claim, now) = (seen.id, call.claim, state.clock.now());
-        let write = async move |tx: &DatabaseTransaction| {
-            let device = device::lock(tx, &seen).await?;
-            if admin.is_none() {
-                device::require_proof(tx, &device, claim.as_ref()).await?;
-            }
-            let uuid = device.uuid.as_str();
-            audit::record_if_admin(tx, admin.as_ref(), "delete", "device", uuid, json!({}), now).await?;
-            device::delete(tx, device).await
-        };
-        state.writer.write(write).await?;
-        state.wakeups.wake(device_id);
-        Ok(HttpResponse::NoContent().finish())
+    let outcome = remove(&state, &toll, call, &req).await;
+    toll.tell(outcome.map(|()| HttpResponse::NoContent().finish()))
+}
+
+async fn remove(state: &State, toll: &Toll, call: Call, req: &HttpRequest) -> Result<()> {
+    let (seen, admin) = managed(state, req, toll, None).await?;
+    let (device_id, claim, now) = (seen.id, call.claim, state.clock.now());
+    let write = async move |tx: &DatabaseTransaction| {
+        let device = device::lock(tx, &seen).await?;
+        if admin.is_none() {
+            device::require_proof(tx, &device, claim.as_ref()).await?;
+        }
+        let uuid = device.uuid.as_str();
+        audit::record_if_admin(tx, admin.as_ref(), "delete", "device", uuid, json!({}), now).await?;
+        device::delete(tx, device).await
     };
-    toll.tell(outcome.await)
+    state.writer.write(write).await?;
+    state.wakeups.wake(device_id);
+    Ok(())
 }

@@ -8,7 +8,7 @@ use super::ttl;
 use crate::{
     admin::{Actor, Allowed, audit, scope},
     base::{
-        error::{Problem, Result},
+        error::{Error, Problem, Result},
         input::{self, Query, Sender, path_segment, read_body, require_json},
         state::State,
     },
@@ -102,7 +102,9 @@ async fn put(
     if !body.is_empty() {
         require_json(&req)?;
     }
-    let action = Action::Set { value: Value::new(&body, most)?, ttl: ttl(query.0.ttl.as_deref())? };
+    let wrong = |_| Error::invalid_field("ttl", "range", "must be a number of seconds from 1 to 315360000");
+    let ttl = ttl(query.0.ttl.as_deref()).map_err(wrong)?;
+    let action = Action::Set { value: Value::new(&body, most)?, ttl };
     let (device_id, key, done) = write(&state, &store, admin.into_actor(), &req, action, "set_key").await?;
     let created = done.applied.first().is_some_and(|one| one.changed);
     let written =

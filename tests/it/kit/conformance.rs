@@ -1,7 +1,7 @@
 //! Every answer that a test sees is held against the OpenAPI document: its operation, its status, its schema.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, OnceLock},
 };
 
@@ -43,6 +43,19 @@ fn fits(template: &str, path: &str) -> bool {
         && template.iter().zip(&path).all(|(t, p)| (t.starts_with('{') && !p.is_empty()) || t == p)
 }
 
+/// The same for an answer as it came over the wire.
+#[track_caller]
+pub fn check_raw(method: &str, path: &str, answer: &str) {
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    let mut headers = reqwest::header::HeaderMap::new();
+    for (name, value) in head.lines().skip(1).filter_map(|line| line.split_once(": ")) {
+        let name = reqwest::header::HeaderName::from_bytes(name.as_bytes()).expect("a name");
+        headers.append(name, value.parse().expect("a value"));
+    }
+    check(method, path, &Answer { status, headers, body: body.as_bytes().to_vec() });
+}
+
 /// Panics unless the answer is documented. Calls that match no operation have to be answered 404 or 405.
 #[track_caller]
 pub fn check(method: &str, path: &str, answer: &Answer) {
@@ -54,6 +67,9 @@ pub fn check(method: &str, path: &str, answer: &Answer) {
     let Some(response) = operation["responses"].get(&status) else {
         panic!("{method} {template}: status {status} is not documented: {}", answer.text());
     };
+    if method != "HEAD" {
+        record(operation["operationId"].as_str().expect("an id"), &status);
+    }
     if method == "HEAD" || answer.body.is_empty() {
         return;
     }
@@ -75,6 +91,18 @@ pub fn check(method: &str, path: &str, answer: &Answer) {
     let errors: Vec<String> =
         validator.iter_errors(&body).map(|error| format!("{}: {error}", error.instance_path)).collect();
     assert!(errors.is_empty(), "{method} {template} {status}: {errors:?}\n{body}");
+}
+
+/// Notes that this operation was seen to answer with this status, for `tests/statuses.rs`, which runs after these tests.
+fn record(operation: &str, status: &str) {
+    static SEEN: OnceLock<Mutex<HashSet<String>>> = OnceLock::new();
+    let name = format!("{operation} {status}");
+    let mut seen = SEEN.get_or_init(Mutex::default).lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if seen.insert(name.clone()) {
+        let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("answers");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        std::fs::write(folder.join(name), "").expect("a mark");
+    }
 }
 
 fn resolve(value: &'static Value) -> &'static Value {

@@ -1,6 +1,8 @@
 //! The OpenAPI 3.1 document: title, security schemes and the answers that every operation may give; the operations
 //! come from the handlers. The 404/405 fallback reads the same document.
 
+mod shared;
+
 use std::sync::LazyLock;
 
 use actix_web::{App, web::Bytes};
@@ -8,9 +10,8 @@ use serde_json::json;
 use utoipa::{
     OpenApi as _, ToSchema,
     openapi::{
-        Components, ContentBuilder, Header, HeaderBuilder, Info, ObjectBuilder, OpenApi, OpenApiBuilder, Ref, RefOr,
-        Response, ResponseBuilder, Schema, Type,
-        path::{Operation, ParameterIn, PathItem},
+        Components, Info, OpenApi, OpenApiBuilder, RefOr, Schema,
+        path::PathItem,
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
         tag::TagBuilder,
     },
@@ -19,7 +20,7 @@ use utoipa_actix_web::AppExt;
 
 use super::{frame, routes};
 use crate::base::{
-    error::{self, Error, FieldError, Kind, Problem},
+    error::{FieldError, Problem},
     secret::sha256_hex,
 };
 
@@ -117,18 +118,16 @@ fn build() -> OpenApi {
     let components = api.components.get_or_insert_with(Components::new);
     list_codes(components);
     add_security(components);
-    for (name, kind, _) in COMMON {
-        components.responses.insert((*name).to_owned(), RefOr::T(problem(kind)));
-    }
+    shared::declare(components);
     for (path, item) in &mut api.paths.paths {
-        operations(item).for_each(|operation| complete(path, operation));
+        shared::add(path, item);
     }
     let base = OpenApiBuilder::new()
         .info(
             Info::builder()
                 .title("Latchkey")
                 .version(env!("CARGO_PKG_VERSION"))
-                .description(Some(include_str!("intro.md")))
+                .description(Some(include_str!("../intro.md")))
                 .build(),
         )
         .tags(Some(
@@ -138,92 +137,6 @@ fn build() -> OpenApi {
     whole.paths = api.paths;
     whole.components = api.components;
     whole
-}
-
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten()
-}
-
-/// When an operation may give one of the common answers.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum When {
-    Always,
-    HasBody,
-    HasJson,
-    /// A JSON body, or query parameters where wrong ones are 422.
-    IsChecked,
-    Guarded,
-}
-
-/// The answers which the operations do not list for themselves.
-static COMMON: &[(&str, &Kind, When)] = &[
-    ("MalformedRequest", &error::MALFORMED_REQUEST, When::Always),
-    ("Unauthenticated", &error::UNAUTHENTICATED, When::Guarded),
-    ("Forbidden", &error::FORBIDDEN, When::Guarded),
-    ("RequestTimeout", &error::REQUEST_TIMEOUT, When::HasBody),
-    ("PayloadTooLarge", &error::PAYLOAD_TOO_LARGE, When::HasBody),
-    ("UnsupportedMediaType", &error::UNSUPPORTED_MEDIA_TYPE, When::HasJson),
-    ("InvalidRequest", &error::INVALID_REQUEST, When::IsChecked),
-    ("TooManyRequests", &error::TOO_MANY_REQUESTS, When::Guarded),
-    ("DatabaseUnavailable", &error::DATABASE_UNAVAILABLE, When::Always),
-];
-
-/// Adds the common answers that the operation does not describe itself.
-fn complete(path: &str, operation: &mut Operation) {
-    let (has_body, has_json) = match &operation.request_body {
-        Some(RefOr::T(body)) => (true, body.content.keys().any(|kind| kind.ends_with("json"))),
-        Some(RefOr::Ref(_)) => (true, true),
-        None => (false, false),
-    };
-    // The store keeps the 400 of older clients.
-    let has_query = path.starts_with("/public-api")
-        && operation
-            .parameters
-            .iter()
-            .flatten()
-            .any(|one| matches!(one, RefOr::T(one) if one.parameter_in == ParameterIn::Query));
-    let guarded = operation.security.as_ref().is_some_and(|list| !list.is_empty());
-    for (name, kind, when) in COMMON {
-        let applies = match when {
-            When::Always => true,
-            When::HasBody => has_body,
-            When::HasJson => has_json,
-            When::IsChecked => has_json || has_query,
-            When::Guarded => guarded,
-        };
-        let status = kind.class.status().as_u16().to_string();
-        if applies && !operation.responses.responses.contains_key(&status) {
-            let reference = RefOr::Ref(Ref::new(format!("#/components/responses/{name}")));
-            operation.responses.responses.insert(status, reference);
-        }
-    }
-    for status in ["429", "503"] {
-        if let Some(RefOr::T(response)) = operation.responses.responses.get_mut(status) {
-            response.headers.entry("Retry-After".to_owned()).or_insert_with(|| RefOr::T(retry_after()));
-        }
-    }
-}
-
-fn retry_after() -> Header {
-    let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).build();
-    HeaderBuilder::new().schema(Some(seconds)).description(Some("Seconds to wait.")).build()
-}
-
-/// A problem as a reusable answer.
-fn problem(kind: &'static Kind) -> Response {
-    let example = match kind.class {
-        error::Class::Invalid => Error::invalid_field("name", "required", "is required"),
-        _ => kind.error(kind.help),
-    };
-    let content = ContentBuilder::new()
-        .schema(Some(Ref::from_schema_name(Problem::name())))
-        .example(Some(example.document("019aa3f2-7c1e-7d52-9b0a-4f0f6f2b7a11", false)))
-        .build();
-    let response = ResponseBuilder::new().description(kind.title).content("application/problem+json", content);
-    match kind.class {
-        error::Class::TooMany | error::Class::Unavailable => response.header("Retry-After", retry_after()).build(),
-        _ => response.build(),
-    }
 }
 
 /// Every code there is, in the schema of problems.
@@ -258,7 +171,13 @@ fn add_security(components: &mut Components) {
 
 #[cfg(test)]
 mod tests {
+    use utoipa::openapi::path::Operation;
+
     use super::*;
+
+    fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+        [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten()
+    }
 
     #[test]
     fn a_placeholder_stands_for_one_segment_that_is_not_empty() {
