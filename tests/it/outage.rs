@@ -227,11 +227,13 @@ async fn outage(wire: Wire) {
     for _ in 0..2 {
         // In the midst of writing …
         let stop = CancellationToken::new();
-        let (outcome, ()) = tokio::join!(load.run(process.addr, &stop), async {
+        let cut = async {
             tokio::time::sleep(Duration::from_millis(200)).await;
             proxy.set(wire).await;
             stop.cancel();
-        });
+        };
+        let run = async { tokio::join!(load.run(process.addr, &stop), cut).0 };
+        let outcome = timeout(BOUND * 2, run).await.expect("every writer is answered");
         assert_eq!(outcome.unanswered, 0, "{outcome:?}");
         // … and while it is out.
         assert_out(&process, &load).await;
