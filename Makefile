@@ -61,6 +61,9 @@ browser: ## Swagger UI in a real Chromium
 	cargo build --bin latchkey
 	tests/browser/run.sh $(TEST_BIN)
 
+torture: tools ## kill -9 the service under load, ROUNDS=200 times
+	ROUNDS=$(or $(ROUNDS),200) cargo test --test it -- crash:: --nocapture
+
 bench: tools ## measure; QUICK=1 leaves out the ten million keys, ARGS=--write keeps the table
 	load/bench.sh $(ARGS)
 

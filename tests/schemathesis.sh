@@ -14,7 +14,7 @@ new_token
 install=$(curl -fsS "$URL/kv/_token" -H "Authorization: Bearer $APP_TOKEN" | json id)
 echo "schemathesis on $2"
 ADMIN_JWT=$(curl -fsS "$URL/auth/login" -H 'Content-Type: application/json' -d '{"username": "admin", "password": "a-password-for-tests"}' | json token)
-export ADMIN_JWT API_SECRET APP_TOKEN APP_ID DEVICE_UUID INSTALL_ID="$install"
+export URL ADMIN_JWT API_SECRET APP_TOKEN APP_ID DEVICE_UUID INSTALL_ID="$install"
 export SCHEMATHESIS_HOOKS=hooks PYTHONPATH="$PWD/tests/schemathesis"
 (cd "$WORK" && "$target/venv/bin/schemathesis" --config-file "$OLDPWD/tests/schemathesis/schemathesis.toml" \
     run "$URL/openapi.json" --max-time "${SECONDS_EACH:-150}" --report junit --report-dir "$report" --no-color)

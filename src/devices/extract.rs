@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, net::IpAddr};
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web::Bytes};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header, web::Bytes};
 use futures_util::future::LocalBoxFuture;
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::{SITE_KEY_INVALID, install};
 use crate::base::{
     error::{Class, Error, Result},
-    input::{self, Sender, is_large, read_body},
+    input::{self, CallerKind, Sender, is_large, read_body},
     json_text::{cut_member, string_member},
     secret::{self, PlainToken, Secret},
     state::State,
@@ -61,6 +61,9 @@ impl Call {
             Some(claim) => Some(claim),
             None => take_member(&mut body, "token").map(|token| PlainToken::presented(&token)),
         };
+        if claim.is_some() {
+            req.extensions_mut().insert(CallerKind("app"));
+        }
         Ok(Self { claim, body, ip: input::client_address(req) })
     }
 

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -60,49 +60,69 @@ impl Drop for Small {
 }
 
 /// Fills the database until a write is refused, checks what works then, makes room and checks that all works.
-async fn fill_up(database: &Database, process: &Process, make_room: impl FnOnce()) {
-    let mut load = Load::new(process, "load", 4).await;
-    assert!(run_for(&mut load, process, Duration::from_millis(300)).await.acknowledged > 0);
-    let value = json!("x".repeat(200_000));
-    let mut stored = 0;
-    let refusal = loop {
-        let call = process.call("PUT", &format!("/kv/filling-{stored}")).token(load.token()).json(&value);
-        let answer = answered(call).await;
-        if answer.status != 200 {
-            break answer;
-        }
-        stored += 1;
-        assert!(stored < 1000, "it never fills up");
+async fn fill_up(database: &Database, process: Process, make_room: impl FnOnce(&Process)) {
+    let mut load = Load::new(&process, "load", 4).await;
+    assert!(run_for(&mut load, &process, Duration::from_millis(300)).await.acknowledged > 0);
+    let token = load.token().to_owned();
+    let put = async |stored: usize, value: &Value| {
+        answered(process.call("PUT", &format!("/kv/filling-{stored}")).token(&token).json(value)).await
     };
-    refusal.problem(503, "DATABASE_UNAVAILABLE");
-    assert!(refusal.header("retry-after").is_some());
-    // Both ways of writing are refused as often as they are tried.
-    for nth in 0..3 {
-        let call = process.call("PUT", &format!("/kv/filling-{stored}")).token(load.token()).json(&value);
-        answered(call).await.problem(503, "DATABASE_UNAVAILABLE");
-        let big = json!({"uuid": format!("refused {nth}"), "name": "n"});
-        let answer = answered(process.call("POST", "/devices").json(&big)).await;
-        assert!(matches!(answer.status, 201 | 503), "{}", answer.text());
+    let mut stored = Vec::new();
+    // Down to the last page, and refused as often as it is tried.
+    for length in [200_000, 5_000, 10] {
+        let value = json!("x".repeat(length));
+        let mut refused = 0;
+        while refused < 3 {
+            let answer = put(stored.len(), &value).await;
+            if answer.status == 200 {
+                stored.push(value.clone());
+            } else {
+                answer.problem(503, "DATABASE_UNAVAILABLE");
+                assert!(answer.header("retry-after").is_some());
+                refused += 1;
+            }
+            assert!(stored.len() < 5000, "it never fills up");
+        }
     }
-    for nth in 0..stored {
+    // The other way of writing. A little may still fit in, where the log of the database starts anew.
+    let mut devices = Vec::new();
+    for nth in 0..20 {
+        let uuid = format!("device {nth}");
+        let new = json!({"uuid": uuid, "name": "n".repeat(100)});
+        let answer = answered(process.call("POST", "/devices").json(&new)).await;
+        assert!(matches!(answer.status, 201 | 503), "{}", answer.text());
+        if answer.status == 201 {
+            devices.push(uuid);
+        }
+    }
+    for (nth, value) in stored.iter().enumerate() {
         let read = answered(process.call("GET", &format!("/kv/filling-{nth}")).token(load.token())).await;
-        assert_eq!(read.expect(200), value, "reads go on");
+        assert!(read.status == 200, "reads go on: {}\n{}", read.text(), Process::log(database));
+        assert_eq!(&read.json(), value);
     }
     load.verify(process.addr).await;
-    run_for(&mut load, process, Duration::from_millis(300)).await;
+    run_for(&mut load, &process, Duration::from_millis(300)).await;
     load.verify(process.addr).await;
 
-    make_room();
-    let call = process.call("PUT", &format!("/kv/filling-{stored}")).token(load.token()).json(&value);
-    answered(call).await.expect(200);
+    make_room(&process);
+    let after = put(stored.len(), &json!("x".repeat(200_000))).await;
+    assert!(after.status == 200, "writes go on: {}\n{}", after.text(), Process::log(database));
     for nth in 0..3 {
-        let new = json!({"uuid": format!("late {nth}"), "name": "n"});
-        answered(process.call("POST", "/devices").json(&new)).await.expect(201);
+        let uuid = format!("late {nth}");
+        answered(process.call("POST", "/devices").json(&json!({"uuid": uuid, "name": "n"}))).await.expect(201);
+        devices.push(uuid);
     }
-    let outcome = run_for(&mut load, process, Duration::from_millis(300)).await;
+    let outcome = run_for(&mut load, &process, Duration::from_millis(300)).await;
     assert!(outcome.acknowledged > 0 && outcome.unavailable == 0, "{outcome:?}");
+
+    process.kill();
+    let process = Process::serve_logged(database, |_| {}).await;
+    for uuid in devices {
+        process.call("GET", &format!("/devices/{}", uuid.replace(' ', "%20"))).send().await.expect(200);
+    }
     load.verify(process.addr).await;
     load.check_books(database).await;
+    drop(process);
     assert_calm(database);
 }
 
@@ -122,10 +142,7 @@ fn a_full_disk_refuses_writes_and_nothing_else() {
         let wrong: Vec<_> =
             ready["checks"].as_array().expect("checks").iter().filter(|check| check["ok"] == false).collect();
         assert_eq!((wrong.len(), &wrong[0]["name"]), (1, &json!("disk")), "{ready}");
-        fill_up(&database, &process, || std::fs::remove_file(&ballast).expect("deleted")).await;
-        drop(process);
-        let again = Process::serve_logged(&database, |_| {}).await;
-        drop(again);
+        fill_up(&database, process, |_| std::fs::remove_file(&ballast).expect("deleted")).await;
         drop(small);
         database.drop().await;
     });
@@ -149,13 +166,12 @@ fn a_file_that_may_not_grow_refuses_writes_and_nothing_else() {
     block_on(async {
         let database = Database::sqlite();
         let process = Process::serve_logged(&database, |command| limited(command, 5 << 20)).await;
-        fill_up(&database, &process, || {
+        fill_up(&database, process, |process| {
             let id = process.id().to_string();
             let lifted = Command::new("prlimit").args(["--fsize=unlimited", "--pid", &id]).status().expect("it runs");
             assert!(lifted.success());
         })
         .await;
-        drop(process);
         database.drop().await;
     });
 }

@@ -61,7 +61,7 @@ fn a_change_shows_and_a_revocation_holds_in_the_other_process() {
         let until = async |stream: &mut reqwest::Response, text: &str| {
             let mut seen = String::new();
             while !seen.contains(text) {
-                let Some(piece) = stream.chunk().await.expect("more of the stream") else { return None };
+                let piece = stream.chunk().await.expect("more of the stream")?;
                 seen.push_str(&String::from_utf8_lossy(&piece));
             }
             Some(seen)

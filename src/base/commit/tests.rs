@@ -87,8 +87,12 @@ impl Batch for Notes {
         for op in ops {
             match op {
                 Note::Insert(name) | Note::Break(name) | Note::Panic(name) => match &mut session {
-                    Session::Sqlite(db) => drop(db.execute(sql, [name])?),
-                    Session::MySql(db) => drop(sqlx::query(sql).bind(name).execute(&mut **db).await?),
+                    Session::Sqlite(db) => {
+                        db.execute(sql, [name])?;
+                    }
+                    Session::MySql(db) => {
+                        sqlx::query(sql).bind(name).execute(&mut **db).await?;
+                    }
                 },
                 Note::Wait(gate) => gate.pass().await,
                 Note::Refuse | Note::Forget => {}
@@ -126,7 +130,10 @@ async fn a_write_that_fails_or_panics_is_its_callers_trouble_alone() {
     on_each(async |state| {
         let gate = Gate::new();
         let waiting = gate.clone();
-        let first = state.writer.write(async move |_| Ok(waiting.pass().await));
+        let first = state.writer.write(async move |_| {
+            waiting.pass().await;
+            Ok(())
+        });
         let rest = async {
             gate.entered().await;
             // All of these wait for the same group.

@@ -15,7 +15,7 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
-use sqlx::{Executor, MySqlConnection, mysql::MySqlConnectOptions};
+use sqlx::{Connection as _, Executor, MySqlConnection, mysql::MySqlConnectOptions};
 
 use super::{
     error::{Error, Result},
@@ -216,6 +216,16 @@ async fn open(
                     .foreign_keys(true)
                     .pragma("query_only", if read_only { "on" } else { "off" })
                     .pragma("cache_size", "-4000")
+            });
+            // A full disk may make SQLite undo a transaction by itself. sqlx then cannot undo it, counts it as open for
+            // ever, and what comes after is never committed: such a connection is not used again.
+            options.map_sqlx_sqlite_pool_opts(|pool| {
+                pool.after_release(|connection, _| {
+                    Box::pin(async move {
+                        connection.ping().await?; // after the rollbacks that wait
+                        Ok(!connection.is_in_transaction())
+                    })
+                })
             });
         }
         DatabaseKind::Mysql => {

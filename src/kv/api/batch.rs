@@ -46,7 +46,7 @@ fn op(grant: Grant, call: &Call, changes: Vec<Change>) -> Op {
     responses((status = 200, description = "All are stored", body = Import,
             example = json!({"code": 200, "message": "2 keys imported", "deviceId": 7, "total": 2, "successful": 2, "failed": 0, "results": [{"key": "homework-2026-11-21", "created": true}, {"key": "seats", "created": false}], "data": {"deviceId": 7, "summary": {"total": 2, "successful": 2, "failed": 0}, "results": [{"key": "homework-2026-11-21", "isNew": true}, {"key": "seats", "isNew": false}]}})),
         (status = 403, description = "`READ_ONLY`", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Keys or values are bad; `errors` lists every one", body = Problem, content_type = "application/problem+json")),
+        (status = 422, description = "Every bad key and value is listed; nothing is stored", body = Problem, content_type = "application/problem+json")),
     security(("AppToken" = [])))]
 #[post("/kv/_batchimport")]
 async fn import(

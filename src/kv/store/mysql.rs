@@ -20,6 +20,9 @@ const ROWS: usize = 256;
 /// Most bytes of values of one statement: well below `max_allowed_packet` (16 MiB on MariaDB).
 const BYTES: usize = 4 * 1024 * 1024;
 
+/// One of a device's counters.
+type CounterOf = fn(&Counters) -> i64;
+
 /// The tables' names.
 pub(super) struct Statements {
     device: &'static str,
@@ -208,7 +211,7 @@ impl Statements {
             .collect();
         for devices in changed.chunks(ROWS) {
             let mut sql = QueryBuilder::<MySql>::new(format!("UPDATE {} SET ", self.device));
-            let columns: [(&str, fn(&Counters) -> i64); 3] =
+            let columns: [(&str, CounterOf); 3] =
                 [("revision", |c| c.revision), ("key_count", |c| c.keys), ("byte_count", |c| c.bytes)];
             for (nth, (column, value)) in columns.into_iter().enumerate() {
                 sql.push(if nth == 0 { "" } else { ", " }).push(column).push(" = CASE id");

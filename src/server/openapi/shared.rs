@@ -46,8 +46,11 @@ struct Traits {
     uses_database: bool,
 }
 
+/// Whether an operation may give an answer.
+type Applies = fn(&Traits) -> bool;
+
 /// The answers which the operations do not list for themselves.
-static COMMON: &[(&str, &Kind, fn(&Traits) -> bool)] = &[
+static COMMON: &[(&str, &Kind, Applies)] = &[
     ("MalformedRequest", &error::MALFORMED_REQUEST, |it| it.takes_input),
     ("Unauthenticated", &error::UNAUTHENTICATED, |it| it.is_guarded),
     ("Forbidden", &error::FORBIDDEN, |it| it.may_forbid),

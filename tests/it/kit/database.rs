@@ -53,7 +53,9 @@ impl Database {
         match &self.name {
             None => vec![variable("DATABASE", &self.folder.join("latchkey.db").to_string_lossy())],
             Some(name) => {
-                vec![variable("TYPE", "mysql"), variable("DATABASE", name), variable("HOST", "127.0.0.1")]
+                let server =
+                    [variable("TYPE", "mysql"), variable("HOST", "127.0.0.1"), variable("MAX_OPEN_CONNS", "12")];
+                server.into_iter().chain([variable("DATABASE", name)]).collect()
             }
         }
     }

@@ -45,10 +45,9 @@ macro_rules! on_both {
         $(
             $(#[$meta])*
             mod $name {
-                #[allow(unused_imports, reason = "a test may need nothing of its file")]
                 use super::*;
 
-                async fn test($app: $crate::kit::TestApp) {
+                async fn test($app: TestApp) {
                     $body
                     $app.stop().await;
                 }
@@ -88,7 +87,6 @@ macro_rules! on_each_database {
         $(
             $(#[$meta])*
             mod $name {
-                #[allow(unused_imports, reason = "a test may need nothing of its file")]
                 use super::*;
 
                 async fn test($database: $crate::kit::Database) $body
