@@ -126,6 +126,19 @@ on_both! {
         log_in(&app, "192.0.2.1", TestApp::PASSWORD).await.expect(200);
     }
 
+    async fn guessing_the_current_password_is_limited_like_signing_in(app: TestApp) {
+        let token = app.sign_in().await;
+        let change = |current: &str| {
+            let body = json!({"current_password": current, "new_password": "a new password of the tests"});
+            app.post("/auth/password", &body).token(&token).send()
+        };
+        for _ in 0..5 {
+            change(WRONG).await.problem(403, "CURRENT_PASSWORD_WRONG");
+        }
+        change(TestApp::PASSWORD).await.problem(429, "LOGIN_LOCKED");
+        me(&app, &token).await.expect(200);
+    }
+
     async fn of_parallel_guesses_no_more_than_five_are_looked_at(app: TestApp) {
         let guesses = (0..24).map(|_| log_in(&app, "192.0.2.1", WRONG));
         let answers = futures_util::future::join_all(guesses).await;

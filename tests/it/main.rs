@@ -37,6 +37,7 @@ mod rates;
 mod replicas;
 mod revocation;
 mod running;
+mod same_moment;
 mod scheduler;
 mod secrets;
 mod settings;
