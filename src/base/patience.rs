@@ -79,13 +79,18 @@ impl Patience {
         }
     }
 
+    /// Whether a connection that lay idle for so long has to be tested before it is used.
+    pub(super) fn doubts(&self, idle_for: Duration) -> bool {
+        self.0.as_ref().is_some_and(|server| idle_for > IDLE || server.is_in_doubt())
+    }
+
     /// Tests the pool's connections where there is doubt.
     #[must_use]
     pub fn guard(&self, pool: PoolOptions<MySql>) -> PoolOptions<MySql> {
         let Some(server) = &self.0 else { return pool };
-        let (before, after) = (Arc::clone(server), Arc::clone(server));
+        let (before, after) = (self.clone(), Arc::clone(server));
         pool.before_acquire(move |connection, meta| {
-            let is_in_doubt = meta.idle_for > IDLE || before.is_in_doubt();
+            let is_in_doubt = before.doubts(meta.idle_for);
             Box::pin(async move { if is_in_doubt { test(connection).await } else { Ok(true) } })
         })
         .after_release(move |connection, _| {
@@ -133,8 +138,11 @@ impl Failure for sqlx::Error {
     }
 }
 
-/// An error makes the pool close the connection without farewells.
-async fn test(connection: &mut MySqlConnection) -> sqlx::Result<bool> {
+/// Asks for a sign of life. An error makes the pool close the connection without farewells.
+///
+/// # Errors
+/// When there is none.
+pub(super) async fn test(connection: &mut MySqlConnection) -> sqlx::Result<bool> {
     match timeout(LIFE, connection.ping()).await {
         Ok(answer) => answer.map(|()| true),
         Err(_) => Err(sqlx::Error::PoolTimedOut),

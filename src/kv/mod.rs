@@ -13,6 +13,7 @@ mod changes;
 mod dto;
 mod etag;
 mod expire;
+mod hints;
 mod key;
 mod list;
 mod plan;

@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 
 use super::{KEY_NOT_FOUND, key::Key, store::Store};
 use crate::{
-    base::{error::Result, state::State},
+    base::{error::Result, secret::HashedToken, state::State},
     devices::{Claim, Grant, install::invalid_token},
 };
 
@@ -39,7 +39,7 @@ impl Store {
         } else {
             let query = sqlx::query(AssertSqlSafe(self.read_value.as_str()));
             let query = query.bind(key.as_str().as_bytes()).bind(hash.as_str());
-            let row = state.db.mysql_read(async |pool| query.fetch_optional(pool).await).await?;
+            let row = state.db.mysql_read(async |own| query.fetch_optional(own).await).await?;
             row.as_ref().map(mysql_parts).transpose()?
         };
         let (grant, stored) = parts.ok_or_else(invalid_token)?;
@@ -52,24 +52,34 @@ impl Store {
     ///
     /// # Errors
     /// 401 when the token is no good.
-    pub async fn grant(&self, state: &State, claim: &Claim) -> Result<Grant> {
-        let hash = claim.hash();
+    pub async fn grant(&self, state: &State, token: &HashedToken) -> Result<Grant> {
         let grant = if state.db.is_sqlite() {
             state.db.sqlite_read(|db| {
                 let mut query = db.prepare_cached(&self.read_grant)?;
-                query.query_row([hash.as_str()], sqlite_grant).optional()
+                query.query_row([token.as_str()], sqlite_grant).optional()
             })?
         } else {
             let query = sqlx::query(AssertSqlSafe(self.read_grant.as_str()));
-            let query = query.bind(hash.as_str());
-            let row = state.db.mysql_read(async |pool| query.fetch_optional(pool).await).await?;
+            let query = query.bind(token.as_str());
+            let row = state.db.mysql_read(async |own| query.fetch_optional(own).await).await?;
             row.as_ref().map(mysql_grant).transpose()?
         };
+        match grant {
+            Some(grant) => self.hints.learn(token.clone(), grant),
+            None => self.hints.forget(token),
+        }
         grant.ok_or_else(invalid_token)
+    }
+
+    /// What the token stood for when it was last looked up; whoever acts on it has to make sure.
+    #[must_use]
+    pub fn hint(&self, token: &HashedToken) -> Option<Grant> {
+        self.hints.get(token)
     }
 }
 
-fn sqlite_grant(row: &rusqlite::Row<'_>) -> rusqlite::Result<Grant> {
+/// Columns `id, device_id, read_only` of an install.
+pub(super) fn sqlite_grant(row: &rusqlite::Row<'_>) -> rusqlite::Result<Grant> {
     Ok(Grant { install_id: row.get(0)?, device_id: row.get(1)?, read_only: row.get(2)? })
 }
 
@@ -79,7 +89,8 @@ fn sqlite_parts(row: &rusqlite::Row<'_>) -> rusqlite::Result<Parts> {
     Ok((sqlite_grant(row)?, Some((found, row.get(6)?))))
 }
 
-fn mysql_grant(row: &sqlx::mysql::MySqlRow) -> sqlx::Result<Grant> {
+/// Columns `id, device_id, read_only` of an install.
+pub(super) fn mysql_grant(row: &sqlx::mysql::MySqlRow) -> sqlx::Result<Grant> {
     Ok(Grant { install_id: row.try_get(0)?, device_id: row.try_get(1)?, read_only: row.try_get(2)? })
 }
 

@@ -4,6 +4,8 @@
 //! ([`Db::sqlite_read`]); writes go through [`super::commit`] only.
 
 mod lock;
+mod own;
+mod pool;
 mod schema;
 
 use std::{
@@ -14,19 +16,22 @@ use std::{
 };
 
 use rusqlite::{Connection, OpenFlags};
-use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
-use sqlx::{Connection as _, Executor, MySqlConnection, mysql::MySqlConnectOptions};
+use sqlx::MySqlConnection;
 
 use super::{
     error::{Error, Result},
-    patience::Patience,
     readers::Readers,
 };
 use crate::config::{self, DatabaseKind, Synchronous};
 
+pub(super) use self::pool::open_writers;
 pub use self::{
     lock::ServerLock,
     schema::{migrate, open_for_migration, with_migration_lock},
+};
+use self::{
+    own::OwnConnections,
+    pool::{PoolSizes, mysql_options, open},
 };
 
 /// What can go wrong before the service runs: a sentence for whoever started it.
@@ -36,7 +41,14 @@ pub type StartError = String;
 #[derive(Clone, Debug)]
 pub struct Db {
     readers: Readers,
-    sqlite: Option<SqliteFile>,
+    hot: Hot,
+}
+
+/// Where the hot reads go.
+#[derive(Clone, Debug)]
+enum Hot {
+    Sqlite(SqliteFile),
+    MySql(Box<OwnConnections>),
 }
 
 #[derive(Clone, Debug)]
@@ -57,13 +69,20 @@ impl Db {
     /// When the database cannot be reached.
     pub async fn connect(config: &config::Database) -> Result<Self, StartError> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let (readers, _) = pool_sizes(config);
-        let (orm, patience) = open(config, readers, true).await?;
-        let sqlite = (config.kind == DatabaseKind::Sqlite).then(|| SqliteFile {
-            path: PathBuf::from(&config.database),
-            number: NUMBER.fetch_add(1, Ordering::Relaxed),
-        });
-        Ok(Self { readers: Readers { orm, patience }, sqlite })
+        let sizes = PoolSizes::of(config);
+        let (orm, patience) = open(config, sizes.readers, true).await?;
+        let hot = match config.kind {
+            DatabaseKind::Sqlite => Hot::Sqlite(SqliteFile {
+                path: PathBuf::from(&config.database),
+                number: NUMBER.fetch_add(1, Ordering::Relaxed),
+            }),
+            DatabaseKind::Mysql => {
+                let lifetime = Duration::from_secs(config.conn_max_lifetime.into());
+                let own = OwnConnections::new(mysql_options(config), sizes.of_each_thread, lifetime, patience.clone());
+                Hot::MySql(Box::new(own))
+            }
+        };
+        Ok(Self { readers: Readers { orm, patience }, hot })
     }
 
     /// For queries through sea-orm. Never write through it.
@@ -75,13 +94,16 @@ impl Db {
     /// Whether this is SQLite; else it is MySQL or MariaDB.
     #[must_use]
     pub fn is_sqlite(&self) -> bool {
-        self.sqlite.is_some()
+        matches!(self.hot, Hot::Sqlite(_))
     }
 
     /// The file of a SQLite database.
     #[must_use]
     pub fn sqlite_path(&self) -> Option<&Path> {
-        self.sqlite.as_ref().map(|file| file.path.as_path())
+        match &self.hot {
+            Hot::Sqlite(file) => Some(&file.path),
+            Hot::MySql(_) => None,
+        }
     }
 
     /// Runs a short read (microseconds) on this thread's own connection to the SQLite file: no hop to another
@@ -90,7 +112,7 @@ impl Db {
     /// # Errors
     /// What `read` answers; 503 when the file cannot be opened.
     pub fn sqlite_read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
-        let Some(file) = &self.sqlite else { return Err(Error::internal("not a SQLite database")) };
+        let Hot::Sqlite(file) = &self.hot else { return Err(Error::internal("not a SQLite database")) };
         READERS.with_borrow_mut(|readers| {
             if !readers.iter().any(|(number, _)| *number == file.number) {
                 readers.push((file.number, open_reader(&file.path)?));
@@ -101,15 +123,13 @@ impl Db {
         })
     }
 
-    /// Runs a short read on a connection of the pool to the MySQL server.
+    /// Runs a short read on a connection to the MySQL server that belongs to this thread.
     ///
     /// # Errors
     /// What `read` answers; 503 when the server is out.
-    pub async fn mysql_read<T>(&self, read: impl AsyncFnOnce(&sqlx::MySqlPool) -> sqlx::Result<T>) -> Result<T> {
-        if self.is_sqlite() {
-            return Err(Error::internal("not a MySQL database"));
-        }
-        Ok(self.readers.patience.wait(read(self.readers.orm.get_mysql_connection_pool())).await?)
+    pub async fn mysql_read<T>(&self, read: impl AsyncFnOnce(&mut MySqlConnection) -> sqlx::Result<T>) -> Result<T> {
+        let Hot::MySql(own) = &self.hot else { return Err(Error::internal("not a MySQL database")) };
+        Ok(self.readers.patience.wait(own.read(read)).await?)
     }
 
     /// Connections of the pool: (all, idle).
@@ -139,6 +159,10 @@ fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// Pages after which the write-ahead log is copied into the file: 32 MiB. A page that was written often meanwhile is
+/// copied once.
+const CHECKPOINT: u32 = 8192;
+
 /// The connection on which SQLite is written by hand-written statements.
 ///
 /// # Errors
@@ -150,132 +174,10 @@ pub(super) fn open_sqlite_writer(config: &config::Database) -> Result<Connection
     connection.set_prepared_statement_cache_capacity(64);
     connection.execute_batch(&format!(
         "PRAGMA journal_mode = wal; PRAGMA synchronous = {}; PRAGMA foreign_keys = on; PRAGMA cache_size = -32000; \
-         PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = memory;",
+         PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = {CHECKPOINT}; PRAGMA temp_store = memory;",
         pragma(config.synchronous)
     ))?;
     Ok(connection)
-}
-
-/// Connections for (readers, writers).
-fn pool_sizes(config: &config::Database) -> (u32, u32) {
-    match config.kind {
-        DatabaseKind::Sqlite => (4, 1),
-        DatabaseKind::Mysql => {
-            let writers = (config.max_open_conns / 4).clamp(1, 16);
-            (config.max_open_conns.saturating_sub(writers).max(1), writers)
-        }
-    }
-}
-
-/// The pool for writing through sea-orm: one connection on SQLite.
-///
-/// # Errors
-/// When the database cannot be reached.
-pub(super) async fn open_writers(config: &config::Database) -> Result<(DatabaseConnection, Patience), StartError> {
-    open(config, pool_sizes(config).1, false).await
-}
-
-async fn open(
-    config: &config::Database,
-    connections: u32,
-    read_only: bool,
-) -> Result<(DatabaseConnection, Patience), StartError> {
-    let patience = match config.kind {
-        DatabaseKind::Sqlite => Patience::endless(),
-        DatabaseKind::Mysql => Patience::with(mysql_options(config)),
-    };
-    let mut options = ConnectOptions::new(match config.kind {
-        DatabaseKind::Sqlite => "sqlite::memory:".to_owned(), // the real file is named in the options below
-        DatabaseKind::Mysql => "mysql://localhost".to_owned(),
-    });
-    options
-        .max_connections(connections)
-        .min_connections(1)
-        .acquire_timeout(Duration::from_secs(5))
-        .connect_timeout(Duration::from_secs(10))
-        .sqlx_logging(false)
-        .record_stmt_in_spans(false)
-        .test_before_acquire(false);
-    match config.kind {
-        DatabaseKind::Sqlite => {
-            let (path, synchronous) = (PathBuf::from(&config.database), config.synchronous);
-            options.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
-            options.map_sqlx_sqlite_opts(move |sqlite| {
-                sqlite
-                    .filename(&path)
-                    .in_memory(false)
-                    .shared_cache(false)
-                    .create_if_missing(true)
-                    .journal_mode(sqlx::sqlite::SqliteJournalMode::Wal)
-                    .synchronous(match synchronous {
-                        Synchronous::Normal => sqlx::sqlite::SqliteSynchronous::Normal,
-                        Synchronous::Full => sqlx::sqlite::SqliteSynchronous::Full,
-                        Synchronous::Extra => sqlx::sqlite::SqliteSynchronous::Extra,
-                    })
-                    .busy_timeout(Duration::from_secs(5))
-                    .foreign_keys(true)
-                    .pragma("query_only", if read_only { "on" } else { "off" })
-                    .pragma("cache_size", "-4000")
-            });
-            // A full disk may make SQLite undo a transaction by itself. sqlx then cannot undo it, counts it as open for
-            // ever, and what comes after is never committed: such a connection is not used again.
-            options.map_sqlx_sqlite_pool_opts(|pool| {
-                pool.after_release(|connection, _| {
-                    Box::pin(async move {
-                        connection.ping().await?; // after the rollbacks that wait
-                        Ok(!connection.is_in_transaction())
-                    })
-                })
-            });
-        }
-        DatabaseKind::Mysql => {
-            options.max_lifetime(Duration::from_secs(config.conn_max_lifetime.into()));
-            let (config, guard) = (config.clone(), patience.clone());
-            options.map_sqlx_mysql_opts(move |_| mysql_options(&config));
-            // Not `ConnectOptions::after_connect`, which sees one connection of the pool.
-            options
-                .map_sqlx_mysql_pool_opts(move |pool| guard.guard(pool).after_connect(|new, _| Box::pin(settle(new))));
-        }
-    }
-    let orm = Database::connect(options).await.map_err(|error| cannot_connect(config, &error))?;
-    Ok((orm, patience))
-}
-
-/// What is set on every MySQL connection: no gaps locked, and never a decision on a snapshot older than the lock that
-/// guards it; and a wait for a lock so short that all retries together stay within a client's patience.
-const SESSION: [&str; 2] =
-    ["SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", "SET SESSION innodb_lock_wait_timeout = 2"];
-
-async fn settle(connection: &mut MySqlConnection) -> sqlx::Result<()> {
-    for setting in SESSION {
-        connection.execute(setting).await?;
-    }
-    Ok(())
-}
-
-fn mysql_options(config: &config::Database) -> MySqlConnectOptions {
-    let mut options = MySqlConnectOptions::new();
-    if !config.password.is_empty() {
-        // An empty password is not the same as none: the server refuses it.
-        options = options.password(config.password.expose());
-    }
-    options
-        .host(&config.host)
-        .port(config.port)
-        .username(&config.user)
-        .database(&config.database)
-        .charset("utf8mb4")
-        .collation("utf8mb4_bin")
-        .statement_cache_capacity(512)
-}
-
-fn cannot_connect(config: &config::Database, error: &DbErr) -> StartError {
-    match config.kind {
-        DatabaseKind::Sqlite => format!("cannot open the SQLite database {}: {error}", config.database),
-        DatabaseKind::Mysql => {
-            format!("cannot reach MySQL at {}:{} as {}: {error}", config.host, config.port, config.user)
-        }
-    }
 }
 
 fn pragma(synchronous: Synchronous) -> &'static str {

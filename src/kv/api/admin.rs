@@ -46,7 +46,8 @@ async fn write(
 ) -> Result<(i64, Key, Done)> {
     let (device, key) = place(state, req).await?;
     let change = Change { key: key.clone(), action, precondition: Precondition::of(req) };
-    let op = Op { device_id: device.id, ip: actor.ip.to_string(), changes: vec![change], is_batch: false };
+    let ip = actor.ip.to_string();
+    let op = Op { device_id: device.id, install_id: None, ip, changes: vec![change], is_batch: false };
     let done = store.write(op).await?;
     let (changes, now, uuid) = (json!({ "key": key.as_str(), "revision": done.revision }), done.at, device.uuid.0);
     state

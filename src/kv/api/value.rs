@@ -14,7 +14,7 @@ use crate::{
         rate::Quota,
         state::State,
     },
-    devices::{Call, Meter, Use, install::claim},
+    devices::{Call, Grant, Meter, Use, install::claim},
     kv::{
         KEY_NOT_FOUND, Store,
         dto::{KeyView, TtlQuery, Written},
@@ -141,7 +141,7 @@ async fn set(
     query: &TtlQuery,
 ) -> Result<HttpResponse> {
     let gate = Gate { state, meter, settings };
-    let work = async |grant: crate::devices::Grant| {
+    let work = async |grant: Grant| {
         grant.require_write()?;
         let key = Key::from_path(req, 2)?;
         if !call.body.is_empty() {
@@ -149,7 +149,7 @@ async fn set(
         }
         let value = Value::new(&call.body, state.config.kv.max_value_bytes)?;
         let action = Action::Set { value, ttl: ttl(query.ttl.as_deref())? };
-        let done = store.write(one(grant.device_id, call, key.clone(), action, req)).await?;
+        let done = store.write(one(grant, call, key.clone(), action, req)).await?;
         let (revision, created) =
             done.applied.first().map_or((done.revision, false), |one| (one.revision, one.changed));
         let written = Written {
@@ -165,9 +165,10 @@ async fn set(
 }
 
 /// An op of one change under the request's preconditions.
-fn one(device_id: i64, call: &Call, key: Key, action: Action, req: &HttpRequest) -> Op {
+fn one(grant: Grant, call: &Call, key: Key, action: Action, req: &HttpRequest) -> Op {
     let changes = vec![Change { key, action, precondition: Precondition::of(req) }];
-    Op { device_id, ip: call.ip.to_string(), changes, is_batch: false }
+    let (device_id, install_id) = (grant.device_id, Some(grant.install_id));
+    Op { device_id, install_id, ip: call.ip.to_string(), changes, is_batch: false }
 }
 
 /// Delete a key
@@ -191,10 +192,10 @@ async fn delete(
     req: HttpRequest,
 ) -> Result<HttpResponse> {
     let gate = Gate { state: &state, meter: &meter, settings: &settings };
-    let work = async |grant: crate::devices::Grant| {
+    let work = async |grant: Grant| {
         grant.require_write()?;
         let key = Key::from_path(&req, 2)?;
-        store.write(one(grant.device_id, &call, key, Action::DeleteExisting, &req)).await?;
+        store.write(one(grant, &call, key, Action::DeleteExisting, &req)).await?;
         Ok(HttpResponse::NoContent().finish())
     };
     gate.pass(&store, &call, Use::Delete, work).await
@@ -218,7 +219,7 @@ async fn metadata(
     req: HttpRequest,
 ) -> Result<HttpResponse> {
     let gate = Gate { state: &state, meter: &meter, settings: &settings };
-    let work = async |grant: crate::devices::Grant| {
+    let work = async |grant: Grant| {
         let key = Key::from_path(&req, 2)?;
         let view = list::metadata(state.db.orm(), grant.device_id, &key, state.clock.now()).await?;
         Ok(HttpResponse::Ok().json(view))

@@ -11,7 +11,10 @@ use std::collections::HashMap;
 use entity::UtcMillis;
 
 use super::{DEVICE_QUOTA, etag::Precondition, key::Key, value::Value};
-use crate::{base::error::Result, devices::install::invalid_token};
+use crate::{
+    base::error::Result,
+    devices::{Grant, install::invalid_token},
+};
 
 /// Something that happens to a key.
 #[derive(Clone, Debug)]
@@ -49,6 +52,8 @@ pub struct Change {
 pub struct Op {
     /// Whose store.
     pub device_id: i64,
+    /// The install whose right it is, looked up again in the transaction of the change; none: Latchkey's own.
+    pub install_id: Option<i64>,
     /// Address of the writer.
     pub ip: String,
     /// In this order.
@@ -153,6 +158,8 @@ pub struct Logged {
 /// Everything a batch touches.
 #[derive(Debug, Default)]
 pub struct Overlay {
+    /// The installs there are, of those the ops name.
+    pub installs: HashMap<i64, Grant>,
     /// Counters by device; `None`: there is no such device.
     pub devices: HashMap<i64, Option<Counters>>,
     /// Slots by device and key.
@@ -194,11 +201,21 @@ impl Counters {
 }
 
 impl Overlay {
+    /// Whether the op's install still is what it was taken for.
+    fn permit(&self, op: &Op) -> Result<()> {
+        let Some(install_id) = op.install_id else { return Ok(()) };
+        match self.installs.get(&install_id) {
+            Some(grant) if grant.device_id == op.device_id => grant.require_write(),
+            _ => Err(invalid_token()),
+        }
+    }
+
     /// Decides an op: all of its changes, or none.
     ///
     /// # Errors
     /// Why it is refused. Then the overlay is as it was.
     pub fn decide(&mut self, op: &Op, limits: Limits, now: UtcMillis) -> Result<Done> {
+        self.permit(op)?;
         let Some(Some(before)) = self.devices.get(&op.device_id).copied() else { return Err(invalid_token()) };
         let logged = self.log.len();
         let mut undo = Vec::with_capacity(op.changes.len());

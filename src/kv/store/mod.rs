@@ -5,7 +5,10 @@ mod sqlite;
 
 use entity::{UtcMillis, table};
 
-use super::plan::{Counters, Done, Limits, Op, Overlay};
+use super::{
+    hints::Hints,
+    plan::{Counters, Done, Limits, Op, Overlay},
+};
 use crate::base::{
     clock::Clock,
     commit::{Batch, Lane, Session},
@@ -29,6 +32,7 @@ pub struct Store {
     pub(super) read_value: String,
     /// Install alone: `token hash` in.
     pub(super) read_grant: String,
+    pub(super) hints: Hints,
 }
 
 impl Store {
@@ -50,7 +54,7 @@ impl Store {
              LEFT JOIN {kv_store} k ON k.device_id = i.device_id AND k.`key` = ? WHERE i.token_hash = ?"
         );
         let read_grant = format!("SELECT id, device_id, read_only FROM {install} WHERE token_hash = ?");
-        Self { lane: state.writer.lane("kv", MOST, writes), read_value, read_grant }
+        Self { lane: state.writer.lane("kv", MOST, writes), read_value, read_grant, hints: Hints::default() }
     }
 
     /// Carries an op out and answers after its commit.

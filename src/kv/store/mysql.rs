@@ -12,6 +12,7 @@ use crate::{
     kv::{
         key::Key,
         plan::{Counters, Limits, Op, Overlay, Row, Slot},
+        read::mysql_grant,
     },
 };
 
@@ -26,13 +27,19 @@ type CounterOf = fn(&Counters) -> i64;
 /// The tables' names.
 pub(super) struct Statements {
     device: &'static str,
+    install: &'static str,
     store: &'static str,
     change: &'static str,
 }
 
 impl Statements {
     pub(super) fn new() -> Self {
-        Self { device: table::name("device"), store: table::name("kv_store"), change: table::name("kv_change") }
+        Self {
+            device: table::name("device"),
+            install: table::name("app_install"),
+            store: table::name("kv_store"),
+            change: table::name("kv_change"),
+        }
     }
 
     /// Locks every device the ops touch and reads their keys.
@@ -55,6 +62,7 @@ impl Statements {
             }
         }
         self.load_devices(db, &mut overlay).await?;
+        self.load_installs(db, ops, &mut overlay).await?;
         for (device_id, growth) in growth {
             let Some(Some(counters)) = overlay.devices.get_mut(&device_id) else { continue };
             if counters.near(growth, limits) {
@@ -73,11 +81,8 @@ impl Statements {
                 "SELECT id, revision, key_count, byte_count FROM {} WHERE id IN (",
                 self.device
             ));
-            let mut list = sql.separated(", ");
-            ids.iter().for_each(|id| {
-                list.push_bind(*id);
-            });
-            sql.push(") ORDER BY id FOR UPDATE");
+            push_list(&mut sql, ids);
+            sql.push(" ORDER BY id FOR UPDATE");
             for row in sql.build().fetch_all(&mut *db).await? {
                 let counters = Counters {
                     revision: row.try_get(1)?,
@@ -86,6 +91,22 @@ impl Statements {
                     ..Counters::default()
                 };
                 overlay.devices.insert(row.try_get(0)?, Some(counters));
+            }
+        }
+        Ok(())
+    }
+
+    async fn load_installs(&self, db: &mut MySqlConnection, ops: &[Op], overlay: &mut Overlay) -> Result<()> {
+        let mut ids: Vec<i64> = ops.iter().filter_map(|op| op.install_id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        for ids in ids.chunks(ROWS) {
+            let head = format!("SELECT id, device_id, read_only FROM {} WHERE id IN (", self.install);
+            let mut sql = QueryBuilder::<MySql>::new(head);
+            push_list(&mut sql, ids);
+            for row in sql.build().fetch_all(&mut *db).await? {
+                let grant = mysql_grant(&row)?;
+                overlay.installs.insert(grant.install_id, grant);
             }
         }
         Ok(())
@@ -235,6 +256,15 @@ impl Statements {
         }
         Ok(())
     }
+}
+
+/// The end of a list of numbers that was opened.
+fn push_list(sql: &mut QueryBuilder<MySql>, ids: &[i64]) {
+    let mut list = sql.separated(", ");
+    ids.iter().for_each(|id| {
+        list.push_bind(*id);
+    });
+    sql.push(")");
 }
 
 /// `(device_id = ? AND key = ?) OR …`: unlike a list of pairs, both servers look these up in the primary key.

@@ -8,12 +8,16 @@ use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
 use super::trim_to;
 use crate::{
     base::error::Result,
-    kv::plan::{Counters, Limits, Op, Overlay, Row, Slot},
+    kv::{
+        plan::{Counters, Limits, Op, Overlay, Row, Slot},
+        read::sqlite_grant,
+    },
 };
 
 /// The statements, with the prefix of this installation in them.
 pub(super) struct Statements {
     device: String,
+    install: String,
     expired: String,
     row: String,
     insert: String,
@@ -28,9 +32,11 @@ pub(super) struct Statements {
 
 impl Statements {
     pub(super) fn new() -> Self {
+        let install = table::name("app_install");
         let (device, store, change) = (table::name("device"), table::name("kv_store"), table::name("kv_change"));
         Self {
             device: format!("SELECT revision, key_count, byte_count FROM {device} WHERE id = ?1"),
+            install: format!("SELECT id, device_id, read_only FROM {install} WHERE id = ?1"),
             expired: format!(
                 "SELECT COUNT(*), COALESCE(SUM(size), 0) FROM {store} WHERE device_id = ?1 AND expires_at <= ?2"
             ),
@@ -86,8 +92,14 @@ impl Statements {
             };
             overlay.devices.insert(device_id, counters);
         }
-        let mut select = db.prepare_cached(&self.row)?;
+        let (mut install, mut select) = (db.prepare_cached(&self.install)?, db.prepare_cached(&self.row)?);
         for op in ops {
+            if let Some(id) = op.install_id
+                && !overlay.installs.contains_key(&id)
+                && let Some(grant) = install.query_row([id], sqlite_grant).optional()?
+            {
+                overlay.installs.insert(id, grant);
+            }
             for change in &op.changes {
                 let place = (op.device_id, change.key.clone());
                 if overlay.slots.contains_key(&place) {
