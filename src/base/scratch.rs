@@ -71,9 +71,10 @@ async fn start(config: Config) -> State {
     let master = MasterKey::parse(&"5a".repeat(32)).unwrap();
     let data_key = master.new_data_key().unwrap();
     let metrics = Metrics::new(START).unwrap();
+    let writer = Writer::start(&config.database, metrics.commits()).await.unwrap();
     State::new(Shared {
-        db: Db::connect(&config.database).await.unwrap(),
-        writer: Writer::start(&config.database, metrics.commits()).await.unwrap(),
+        db: Db::connect(&config.database, writer.generation()).await.unwrap(),
+        writer,
         clock: Clock::manual(START),
         sealer: Sealer::open(&master, &[(1, data_key)]).unwrap(),
         passwords: Passwords::default(),

@@ -86,7 +86,7 @@ async fn prepare(config: Config, clock: Clock) -> Result<(State, Option<ServerLo
     db::migrate(&config.database, config.database.auto_migrate).await?;
     let metrics = Metrics::new(clock.now())?;
     let writer = Writer::start(&config.database, metrics.commits()).await?;
-    let db = Db::connect(&config.database).await?;
+    let db = Db::connect(&config.database, writer.generation()).await?;
     let (config, sealer) = first_start::prepare(config, &db, &writer, &clock).await?;
     let passwords = Passwords::default();
     let (room, wakeups) = (Room::default(), Wakeups::default());

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{RETRIES, back_off, thread::Turn};
 use crate::base::{
+    db::Generation,
     error::{Class, Error, Result},
     metrics::CommitMetrics,
     patience::Patience,
@@ -76,22 +77,25 @@ pub(super) async fn serve(
             continue;
         }
         let jobs = std::mem::take(&mut group);
-        if let Turn::MySql(_, patience) = turn.as_ref() {
-            for job in jobs {
-                let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
-                let (orm, patience, commits) = (orm.clone(), patience.clone(), commits.clone());
-                tokio::task::spawn_local(async move {
-                    let start = Instant::now();
-                    commit_alone(&orm, &patience, job).await;
-                    commits.observe("general", 1, start.elapsed());
-                    drop(place);
-                });
+        match turn.as_ref() {
+            Turn::MySql(_, patience) => {
+                for job in jobs {
+                    let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
+                    let (orm, patience, commits) = (orm.clone(), patience.clone(), commits.clone());
+                    tokio::task::spawn_local(async move {
+                        let start = Instant::now();
+                        commit_alone(&orm, &patience, job).await;
+                        commits.observe("general", 1, start.elapsed());
+                        drop(place);
+                    });
+                }
             }
-        } else {
-            let _turn = turn.take().await;
-            let (count, start) = (jobs.len(), Instant::now());
-            commit_group(&orm, jobs).await;
-            commits.observe("general", count, start.elapsed());
+            Turn::Sqlite(connection, generation) => {
+                let _turn = connection.lock().await;
+                let (count, start) = (jobs.len(), Instant::now());
+                commit_group(&orm, generation, jobs).await;
+                commits.observe("general", count, start.elapsed());
+            }
         }
     }
     // On MySQL: wait until the last ones gave their places back.
@@ -99,7 +103,7 @@ pub(super) async fn serve(
 }
 
 /// One transaction for all, one savepoint for each. An outage undoes the whole group and is everybody's answer.
-async fn commit_group(orm: &DatabaseConnection, jobs: Vec<Box<dyn Job>>) {
+async fn commit_group(orm: &DatabaseConnection, generation: &Generation, jobs: Vec<Box<dyn Job>>) {
     let mut done: Vec<(Box<dyn Job>, Result<()>)> = Vec::with_capacity(jobs.len());
     let mut jobs = jobs.into_iter();
     let committed: Result<()> = async {
@@ -126,6 +130,7 @@ async fn commit_group(orm: &DatabaseConnection, jobs: Vec<Box<dyn Job>>) {
         Ok(())
     }
     .await;
+    generation.advance();
     for (job, own) in done.into_iter().chain(jobs.map(|job| (job, Ok(())))) {
         let outcome = match (&committed, own) {
             (Ok(()), own) | (Err(_), own @ Err(_)) => own,

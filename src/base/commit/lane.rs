@@ -119,7 +119,11 @@ async fn transaction<B: Batch>(batch: &B, turn: &Turn, ops: &[B::Op]) -> Result<
     let mut round = 0;
     let outcomes = loop {
         let outcomes = match turn {
-            Turn::Sqlite(connection) => on_sqlite(batch, &*connection.lock().await, ops).await,
+            Turn::Sqlite(connection, generation) => {
+                let outcomes = on_sqlite(batch, &*connection.lock().await, ops).await;
+                generation.advance();
+                outcomes
+            }
             Turn::MySql(pool, patience) => patience.wait(on_mysql(batch, pool, ops)).await,
         };
         match outcomes {

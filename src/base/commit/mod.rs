@@ -36,7 +36,7 @@ use self::{
     thread::Turn,
 };
 use super::{
-    db::StartError,
+    db::{Generation, StartError},
     error::{BUSY, Error, Result},
     metrics::CommitMetrics,
 };
@@ -66,6 +66,7 @@ struct Shared {
     starters: mpsc::UnboundedSender<Starter>,
     closing: CancellationToken,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
+    generation: Generation,
     commits: CommitMetrics,
 }
 
@@ -80,13 +81,15 @@ impl Writer {
         let (ready, started) = oneshot::channel();
         let closing = CancellationToken::new();
         let (config, token, observed) = (config.clone(), closing.clone(), commits.clone());
+        let generation = Generation::default();
+        let moved = generation.clone();
         let thread = std::thread::Builder::new()
             .name("latchkey-writer".to_owned())
-            .spawn(move || thread::run(&config, waiting, to_start, token, ready, observed))
+            .spawn(move || thread::run(&config, waiting, to_start, token, ready, (observed, moved)))
             .map_err(|error| format!("cannot start the writer's thread: {error}"))?;
         started.await.map_err(|_| "the writer's thread ended at once".to_owned())??;
         let thread = Mutex::new(Some(thread));
-        Ok(Self { shared: Arc::new(Shared { jobs, starters, closing, thread, commits }) })
+        Ok(Self { shared: Arc::new(Shared { jobs, starters, closing, thread, generation, commits }) })
     }
 
     /// Runs `work` in a transaction and answers after its commit. `work` may be run more than once (a deadlock on
@@ -114,6 +117,12 @@ impl Writer {
         // It fails only when the thread has ended; then the lane's queue is closed and answers 503.
         let _ = self.shared.starters.send(starter);
         Lane::new(queue)
+    }
+
+    /// Moves on with every commit to SQLite, before its callers are answered.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        self.shared.generation.clone()
     }
 
     /// Refuses new writes, commits the accepted ones, checkpoints SQLite and ends the thread.

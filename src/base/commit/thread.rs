@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::LocalBoxFuture;
 use tokio::{
     runtime,
-    sync::{Mutex, MutexGuard, mpsc, oneshot},
+    sync::{Mutex, mpsc, oneshot},
     task::LocalSet,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -13,7 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{Starter, general, general::Job};
 use crate::{
     base::{
-        db::{self, StartError},
+        db::{self, Generation, StartError},
         metrics::CommitMetrics,
         patience::Patience,
     },
@@ -23,18 +23,8 @@ use crate::{
 /// The right to write. On SQLite one connection for hand-written statements, whose lock is also the turn of the
 /// sea-orm connection: fair, first come, first served. On MySQL everybody's turn is always.
 pub(super) enum Turn {
-    Sqlite(Mutex<rusqlite::Connection>),
+    Sqlite(Mutex<rusqlite::Connection>, Generation),
     MySql(sqlx::MySqlPool, Patience),
-}
-
-impl Turn {
-    /// Waits for the turn on SQLite; there is nothing to wait for on MySQL.
-    pub(super) async fn take(&self) -> Option<MutexGuard<'_, rusqlite::Connection>> {
-        match self {
-            Self::Sqlite(connection) => Some(connection.lock().await),
-            Self::MySql(..) => None,
-        }
-    }
 }
 
 /// The thread's body. Tells `ready` when connections are open or why not, and ends after everything was written.
@@ -44,7 +34,7 @@ pub(super) fn run(
     mut to_start: mpsc::UnboundedReceiver<Starter>,
     closing: CancellationToken,
     ready: oneshot::Sender<Result<(), StartError>>,
-    commits: CommitMetrics,
+    (commits, generation): (CommitMetrics, Generation),
 ) {
     let runtime = match runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -55,7 +45,7 @@ pub(super) fn run(
     };
     let local = LocalSet::new();
     local.block_on(&runtime, async move {
-        let (orm, turn) = match open(config).await {
+        let (orm, turn) = match open(config, generation).await {
             Ok((orm, turn)) => (orm, Arc::new(turn)),
             Err(error) => {
                 let _ = ready.send(Err(error));
@@ -81,20 +71,24 @@ pub(super) fn run(
         // Without `close` (the last Writer was dropped) the queues end by themselves.
         running.close();
         running.wait().await;
-        if let Some(connection) = turn.take().await {
+        if let Turn::Sqlite(connection, _) = turn.as_ref() {
+            let connection = connection.lock().await;
             let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         }
         let _ = orm.close().await;
     });
 }
 
-async fn open(config: &config::Database) -> Result<(sea_orm::DatabaseConnection, Turn), StartError> {
+async fn open(
+    config: &config::Database,
+    generation: Generation,
+) -> Result<(sea_orm::DatabaseConnection, Turn), StartError> {
     let (orm, patience) = db::open_writers(config).await?;
     let turn = match config.kind {
         DatabaseKind::Sqlite => {
             let connection = db::open_sqlite_writer(config)
                 .map_err(|error| format!("cannot open {}: {:?}", config.database, error.cause()))?;
-            Turn::Sqlite(Mutex::new(connection))
+            Turn::Sqlite(Mutex::new(connection), generation)
         }
         DatabaseKind::Mysql => Turn::MySql(orm.get_mysql_connection_pool().clone(), patience),
     };

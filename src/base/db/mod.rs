@@ -7,13 +7,9 @@ mod lock;
 mod own;
 mod pool;
 mod schema;
+mod sqlite;
 
-use std::{
-    cell::RefCell,
-    path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
 use rusqlite::{Connection, OpenFlags};
 use sqlx::MySqlConnection;
@@ -28,10 +24,12 @@ pub(super) use self::pool::open_writers;
 pub use self::{
     lock::ServerLock,
     schema::{migrate, open_for_migration, with_migration_lock},
+    sqlite::Generation,
 };
 use self::{
     own::OwnConnections,
     pool::{PoolSizes, mysql_options, open},
+    sqlite::SqliteReaders,
 };
 
 /// What can go wrong before the service runs: a sentence for whoever started it.
@@ -47,35 +45,20 @@ pub struct Db {
 /// Where the hot reads go.
 #[derive(Clone, Debug)]
 enum Hot {
-    Sqlite(SqliteFile),
+    Sqlite(SqliteReaders),
     MySql(Box<OwnConnections>),
 }
 
-#[derive(Clone, Debug)]
-struct SqliteFile {
-    path: PathBuf,
-    /// Tells the databases of one process apart (in tests there are many).
-    number: u64,
-}
-
-thread_local! {
-    static READERS: RefCell<Vec<(u64, Connection)>> = const { RefCell::new(Vec::new()) };
-}
-
 impl Db {
-    /// Opens the readers. The schema must be there already.
+    /// Opens the readers. The schema must be there already. `generation` is that of the process's writer.
     ///
     /// # Errors
     /// When the database cannot be reached.
-    pub async fn connect(config: &config::Database) -> Result<Self, StartError> {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
+    pub async fn connect(config: &config::Database, generation: Generation) -> Result<Self, StartError> {
         let sizes = PoolSizes::of(config);
         let (orm, patience) = open(config, sizes.readers, true).await?;
         let hot = match config.kind {
-            DatabaseKind::Sqlite => Hot::Sqlite(SqliteFile {
-                path: PathBuf::from(&config.database),
-                number: NUMBER.fetch_add(1, Ordering::Relaxed),
-            }),
+            DatabaseKind::Sqlite => Hot::Sqlite(SqliteReaders::new(&config.database, generation)),
             DatabaseKind::Mysql => {
                 let lifetime = Duration::from_secs(config.conn_max_lifetime.into());
                 let own = OwnConnections::new(mysql_options(config), sizes.of_each_thread, lifetime, patience.clone());
@@ -101,7 +84,7 @@ impl Db {
     #[must_use]
     pub fn sqlite_path(&self) -> Option<&Path> {
         match &self.hot {
-            Hot::Sqlite(file) => Some(&file.path),
+            Hot::Sqlite(readers) => Some(readers.path()),
             Hot::MySql(_) => None,
         }
     }
@@ -112,15 +95,8 @@ impl Db {
     /// # Errors
     /// What `read` answers; 503 when the file cannot be opened.
     pub fn sqlite_read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
-        let Hot::Sqlite(file) = &self.hot else { return Err(Error::internal("not a SQLite database")) };
-        READERS.with_borrow_mut(|readers| {
-            if !readers.iter().any(|(number, _)| *number == file.number) {
-                readers.push((file.number, open_reader(&file.path)?));
-            }
-            let reader = readers.iter().find(|(number, _)| *number == file.number);
-            let (_, connection) = reader.ok_or_else(|| Error::internal("the reader is gone"))?;
-            Ok(read(connection)?)
-        })
+        let Hot::Sqlite(readers) = &self.hot else { return Err(Error::internal("not a SQLite database")) };
+        readers.read(read)
     }
 
     /// Runs a short read on a connection to the MySQL server that belongs to this thread.
@@ -149,14 +125,6 @@ impl Db {
     pub async fn close(&self) {
         let _ = self.readers.orm.clone().close().await;
     }
-}
-
-fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
-    connection.execute_batch("PRAGMA query_only = on; PRAGMA cache_size = -8000;")?;
-    Ok(connection)
 }
 
 /// Pages after which the write-ahead log is copied into the file: 32 MiB. A page that was written often meanwhile is
