@@ -12,7 +12,7 @@ use crate::{
     kv::{
         key::Key,
         plan::{Counters, Limits, Op, Overlay, Row, Slot},
-        read::mysql_grant,
+        read::{grants_by_id, mysql_grant},
     },
 };
 
@@ -27,19 +27,13 @@ type CounterOf = fn(&Counters) -> i64;
 /// The tables' names.
 pub(super) struct Statements {
     device: &'static str,
-    install: &'static str,
     store: &'static str,
     change: &'static str,
 }
 
 impl Statements {
     pub(super) fn new() -> Self {
-        Self {
-            device: table::name("device"),
-            install: table::name("app_install"),
-            store: table::name("kv_store"),
-            change: table::name("kv_change"),
-        }
+        Self { device: table::name("device"), store: table::name("kv_store"), change: table::name("kv_change") }
     }
 
     /// Locks every device the ops touch and reads their keys.
@@ -62,7 +56,7 @@ impl Statements {
             }
         }
         self.load_devices(db, &mut overlay).await?;
-        self.load_installs(db, ops, &mut overlay).await?;
+        Self::load_installs(db, ops, &mut overlay).await?;
         for (device_id, growth) in growth {
             let Some(Some(counters)) = overlay.devices.get_mut(&device_id) else { continue };
             if counters.near(growth, limits) {
@@ -96,13 +90,12 @@ impl Statements {
         Ok(())
     }
 
-    async fn load_installs(&self, db: &mut MySqlConnection, ops: &[Op], overlay: &mut Overlay) -> Result<()> {
+    async fn load_installs(db: &mut MySqlConnection, ops: &[Op], overlay: &mut Overlay) -> Result<()> {
         let mut ids: Vec<i64> = ops.iter().filter_map(|op| op.install_id).collect();
         ids.sort_unstable();
         ids.dedup();
         for ids in ids.chunks(ROWS) {
-            let head = format!("SELECT id, device_id, read_only FROM {} WHERE id IN (", self.install);
-            let mut sql = QueryBuilder::<MySql>::new(head);
+            let mut sql = QueryBuilder::<MySql>::new(format!("{} IN (", grants_by_id()));
             push_list(&mut sql, ids);
             for row in sql.build().fetch_all(&mut *db).await? {
                 let grant = mysql_grant(&row)?;
