@@ -113,7 +113,7 @@ impl Shared {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags)?;
         connection.busy_timeout(Duration::from_secs(5))?;
-        connection.execute_batch("PRAGMA query_only = on; PRAGMA cache_size = -8000;")?;
+        connection.execute_batch("PRAGMA query_only = on; PRAGMA cache_size = -16000;")?;
         let reader = Arc::new(Mutex::new(Reader { connection, snapshot: None }));
         self.all.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&reader));
         Ok(reader)

@@ -168,7 +168,7 @@ async fn set(
 fn one(grant: Grant, call: &Call, key: Key, action: Action, req: &HttpRequest) -> Op {
     let changes = vec![Change { key, action, precondition: Precondition::of(req) }];
     let (device_id, install_id) = (grant.device_id, Some(grant.install_id));
-    Op { device_id, install_id, ip: call.ip.to_string(), changes, is_batch: false }
+    Op { device_id, install_id, ip: call.ip.to_string(), changes, is_batch: false, record: None }
 }
 
 /// Delete a key
