@@ -221,3 +221,31 @@ async fn in_time<T>(time: Duration, work: impl Future<Output = RedisResult<T>>) 
     let silence = || std::io::Error::new(std::io::ErrorKind::TimedOut, format!("no answer within {time:?}"));
     timeout(time, work).await.unwrap_or_else(|_| Err(silence().into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn services_with_other_tables_have_other_keys() {
+        let of = |kind, database: &str, prefix: &str| {
+            let mut config = Config::default().database;
+            (config.kind, config.database, config.table_prefix) = (kind, database.to_owned(), prefix.to_owned());
+            namespace(&config)
+        };
+        assert_eq!(of(DatabaseKind::Mysql, "store", ""), "latchkey:store:");
+        assert_eq!(of(DatabaseKind::Mysql, "store", "b_"), "latchkey:store.b_:");
+        let files = ["/a/latchkey.db", "/b/latchkey.db"].map(|path| of(DatabaseKind::Sqlite, path, ""));
+        assert!(files[0] != files[1] && files.iter().all(|name| name.len() == 26 && !name.contains('/')), "{files:?}");
+    }
+
+    #[actix_web::test]
+    async fn what_is_shown_of_it_holds_no_password() {
+        let redis = Redis::of_tests("latchkey_test_shown").await;
+        assert_eq!(format!("{redis:?}"), r#"Redis("127.0.0.1:6379", "latchkey:latchkey_test_shown:")"#);
+        let mut config = Config::default();
+        config.redis.url = config::Secret::new("redis://user:hunter2@127.0.0.1:1/0");
+        let refusal = Redis::connect(&config, &Metrics::new(entity::UtcMillis(0)).unwrap()).await.unwrap_err();
+        assert!(refusal.contains("127.0.0.1:1") && !refusal.contains("hunter2"), "{refusal}");
+    }
+}

@@ -166,11 +166,15 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     let no_signals = |error: io::Error| format!("cannot wait for signals: {error}");
     let mut terminate = unix::signal(unix::SignalKind::terminate()).map_err(no_signals)?;
     let mut interrupt = unix::signal(unix::SignalKind::interrupt()).map_err(no_signals)?;
-    let mut running = tokio::select! {
-        running = start(config, Clock::System) => running?,
-        // A start that is cut off leaves nothing that the next one could not go on with.
-        _ = terminate.recv() => return Err("told to stop before it had started".to_owned()),
-        _ = interrupt.recv() => return Err("told to stop before it had started".to_owned()),
+    let started = tokio::select! {
+        running = start(config, Clock::System) => Some(running?),
+        // It may be waiting for another replica's end. Wherever it is cut off, the next start can go on.
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+    };
+    let Some(mut running) = started else {
+        log::warn!("told to stop before it had started");
+        return Ok(());
     };
     tokio::select! {
         _ = terminate.recv() => {}
