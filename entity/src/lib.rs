@@ -34,6 +34,7 @@ pub mod kv_change;
 pub mod kv_store;
 pub mod lease;
 pub mod meta;
+pub mod replica;
 pub mod sealing_key;
 pub mod setting;
 pub mod table;

@@ -21,7 +21,7 @@ use crate::{
     config::{Config, Secret, secrets},
 };
 
-const INITIALISED: &str = "initialised_at";
+pub(super) const INITIALISED: &str = "initialised_at";
 const MASTER_KEY: &str = "master_key_fingerprint";
 const JWT_SECRET: &str = "jwt_secret_fingerprint";
 

@@ -27,7 +27,7 @@ const WRITERS: &[(&str, &[&str])] = &[
     // A write of a key counts on the device's row (revision, key_count, byte_count) in the same transaction.
     ("kv", &["device", "kv_change", "kv_store"]),
     ("scheduler", &["job", "task"]),
-    ("server", &["meta", "sealing_key"]),
+    ("server", &["meta", "replica", "sealing_key"]),
     ("settings", &["setting"]),
 ];
 

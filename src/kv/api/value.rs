@@ -53,7 +53,7 @@ async fn get(
     let token = claim(&call)?;
     let key = Key::from_path(&req, 2)?;
     let (grant, found) = store.read(&state, token, &key).await?;
-    let quota = Gate { state: &state, meter: &meter, settings: &settings }.count(&grant, Use::Read)?;
+    let quota = Gate { state: &state, meter: &meter, settings: &settings }.count(&grant, Use::Read).await?;
     let outcome = match found {
         None => Err(KEY_NOT_FOUND.error("There is no such key.")),
         Some(found) if etag::is_known(&req, found.revision) => {

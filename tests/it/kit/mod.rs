@@ -3,21 +3,25 @@
 
 mod answer;
 mod app;
+mod certificate;
 mod conformance;
 mod database;
 mod events;
 mod load;
 mod process;
 mod proxy;
+mod redis;
 
 pub use answer::{Answer, Call};
 pub use app::{Device, TestApp};
+pub use certificate::certificate;
 pub use conformance::{check_raw, document, documented};
 pub use database::Database;
 pub use events::{Event, Events};
 pub use load::{Load, Outcome};
 pub use process::Process;
 pub use proxy::{Proxy, Wire};
+pub use redis::Redis;
 
 /// Runs a test's future to its end on a runtime of its own.
 pub fn block_on<F: Future>(future: F) -> F::Output {
