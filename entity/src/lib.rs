@@ -34,10 +34,18 @@ pub mod kv_change;
 pub mod kv_store;
 pub mod lease;
 pub mod meta;
+pub mod notification;
+pub mod notification_channel;
+pub mod outbox;
+pub mod provider;
+pub mod refresh_event;
+pub mod refresh_token;
 pub mod sealing_key;
 pub mod setting;
+pub mod sink_link;
 pub mod table;
 pub mod task;
+pub mod token_sink;
 pub mod types;
 
 pub use types::{ByteText, UtcMillis};

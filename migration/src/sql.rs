@@ -4,10 +4,11 @@ use std::sync::OnceLock;
 
 use sea_orm_migration::{prelude::*, sea_orm::DatabaseBackend};
 
-use crate::{m20261121_000001_house, m20261121_000002_store};
+use crate::{m20261121_000001_house, m20261121_000002_store, m20261121_000004_vault};
 
 /// Every script, oldest first.
-pub(crate) const ALL: &[Script] = &[m20261121_000001_house::SCRIPT, m20261121_000002_store::SCRIPT];
+pub(crate) const ALL: &[Script] =
+    &[m20261121_000001_house::SCRIPT, m20261121_000002_store::SCRIPT, m20261121_000004_vault::SCRIPT];
 
 static TABLE_PREFIX: OnceLock<String> = OnceLock::new();
 
