@@ -5,6 +5,7 @@ pub mod clock;
 pub mod commit;
 pub mod db;
 pub mod error;
+pub mod http_client;
 pub mod idempotency;
 pub mod input;
 pub mod job;
@@ -17,6 +18,7 @@ pub mod rate;
 pub mod readers;
 #[cfg(test)]
 pub(crate) mod scratch;
+pub mod sealed;
 pub mod secret;
 pub mod state;
 pub mod wake;
