@@ -16,9 +16,19 @@ pub mod config;
 pub mod devices;
 /// The key-value store.
 pub mod kv;
+/// Telling people.
+pub mod notify;
+/// What has to be told to other services, in order and at least once.
+pub mod outbox;
+/// Where refresh tokens are exchanged.
+pub mod providers;
 /// What runs on a schedule, and the tasks that go on in the background.
 pub mod scheduler;
 /// The composition root: starts everything, serves, stops everything.
 pub mod server;
 /// What an admin may change while the service runs.
 pub mod settings;
+/// Where fresh access tokens are pushed.
+pub mod sinks;
+/// Accounts: refresh tokens, and the access tokens they give.
+pub mod tokens;

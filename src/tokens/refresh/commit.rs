@@ -1,0 +1,291 @@
+//! Keeping what the provider answered: one transaction, retried, and meanwhile a journal.
+
+use std::time::{Duration, Instant};
+
+use entity::{UtcMillis, provider, refresh_event, refresh_token};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, sea_query::Expr,
+};
+use serde_json::json;
+
+use super::{Inner, Outcome, Refusal, begin::Attempt, journal::Entry, schedule};
+use crate::{
+    base::{
+        error::Result,
+        sealed::Place,
+        secret::{Secret, sha256_hex},
+    },
+    notify::{self, Event, EventKind},
+    providers::Tokens,
+    sinks,
+    tokens::{TABLE, problems::ACCOUNT_CHANGED},
+};
+
+/// Pauses between tries to commit.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What the transaction found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// The account holds it.
+    Yes,
+    /// The account was given another refresh token, or is gone: the answer belongs to nobody.
+    Superseded,
+}
+
+/// The boxes of an answer, for the row.
+struct Sealed {
+    access_token: String,
+    /// Only when it is another one: the new box, its hash and last characters, and the old one as the previous.
+    rotated: Option<Rotated>,
+    id_token: Option<String>,
+}
+
+struct Rotated {
+    refresh_token: String,
+    hash: String,
+    last6: String,
+    previous: String,
+}
+
+impl Inner {
+    /// Brings the answer into the database. It is not given up while it exists nowhere else.
+    pub(super) async fn keep(&self, attempt: &Attempt, tokens: &Tokens, used_previous: bool) -> Outcome {
+        let entry = self.entry(attempt, tokens, used_previous);
+        let limit = Duration::from_secs(self.state.config.refresh.commit_retry_s.into());
+        let (since, mut pause, mut in_journal) = (Instant::now(), FIRST_PAUSE, false);
+        loop {
+            let error = match self.commit(&entry).await {
+                Ok(kept) => {
+                    if in_journal {
+                        self.journal.remove(&entry.attempt);
+                    }
+                    self.outbox.nudge();
+                    return outcome(kept);
+                }
+                Err(error) => error,
+            };
+            if !in_journal {
+                match self.journal.write(&self.state.sealer, &entry) {
+                    Ok(()) => in_journal = true,
+                    Err(error) => log::error!(
+                        "a rotated token can be written neither to the database nor to the journal: {:?}",
+                        error.cause()
+                    ),
+                }
+            }
+            // Without the journal this task is the only place where the new token exists: it goes on.
+            if in_journal && (since.elapsed() >= limit || self.state.closing.is_cancelled()) {
+                return Refusal::of(&error).into();
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    fn entry(&self, attempt: &Attempt, tokens: &Tokens, used_previous: bool) -> Entry {
+        let now = self.state.clock.now();
+        let text = |secret: &Secret| secret.expose().to_owned();
+        let identity = &tokens.identity;
+        Entry {
+            token_id: attempt.row.id,
+            version: attempt.row.version,
+            epoch: attempt.epoch,
+            attempt: attempt.name.clone(),
+            cause: attempt.cause.as_str().to_owned(),
+            used_previous,
+            access_token: text(&tokens.access_token),
+            refresh_token: tokens.refresh_token.as_ref().map(text),
+            id_token: tokens.id_token.as_ref().map(text),
+            expires_at: schedule::expiry(identity.expires_at, tokens.expires_in, &attempt.provider, now).0,
+            email: identity.email.clone(),
+            user_name: identity.user_name.clone(),
+            account_type: identity.account_type.clone(),
+            account_id: identity.account_id.clone(),
+            duration_ms: i64::try_from(attempt.started.elapsed().as_millis()).unwrap_or(i64::MAX),
+        }
+    }
+
+    /// One transaction: tokens, version, event, sinks, notifications.
+    pub(super) async fn commit(&self, entry: &Entry) -> Result<Kept> {
+        let (state, entry, now) = (self.state.clone(), entry.clone(), self.state.clock.now());
+        let work = async move |tx: &DatabaseTransaction| {
+            let Some(row) = refresh_token::Entity::find_by_id(entry.token_id).one(tx).await? else {
+                return Ok(Kept::Superseded);
+            };
+            if row.version != entry.version {
+                note(tx, &row, &entry, "superseded", now).await?;
+                return Ok(Kept::Superseded);
+            }
+            let sealed = seal(&state, &row, &entry)?;
+            let delay = sinks::widest_sync_delay(tx, row.id).await?;
+            let provider = provider::Entity::find().filter(provider::Column::Name.eq(&row.provider)).one(tx).await?;
+            let expires_at = UtcMillis(entry.expires_at);
+            let next = provider.map(|provider| schedule::next(&provider, row.id, expires_at, delay, now));
+            if !store(tx, &row, &entry, sealed, next, now).await? {
+                return Ok(Kept::Superseded);
+            }
+            note(tx, &row, &entry, "succeeded", now).await?;
+            sinks::push(tx, row.id, row.version + 1, now).await?;
+            tell(tx, &row, now).await?;
+            Ok(Kept::Yes)
+        };
+        self.state.writer.write(work).await
+    }
+
+    /// Another one stored a newer refresh token while ours was refused.
+    pub(super) async fn lost(&self, attempt: &Attempt) -> Outcome {
+        let (row, name, now) = (attempt.row.clone(), attempt.name.clone(), self.state.clock.now());
+        let closed =
+            self.state.writer.write(async move |tx| close(tx, &row, &name, "superseded", None, None, now).await);
+        match closed.await {
+            Ok(()) => Outcome::Refreshed,
+            Err(error) => Refusal::of(&error).into(),
+        }
+    }
+}
+
+fn outcome(kept: Kept) -> Outcome {
+    match kept {
+        Kept::Yes => Outcome::Refreshed,
+        Kept::Superseded => {
+            Refusal::new(&ACCOUNT_CHANGED, "The account was given another refresh token meanwhile.").into()
+        }
+    }
+}
+
+fn seal(state: &crate::base::state::State, row: &refresh_token::Model, entry: &Entry) -> Result<Sealed> {
+    let sealer = &state.sealer;
+    let place = |column| Place { table: TABLE, id: row.id, column };
+    let new = entry.refresh_token.as_ref().map(|token| (token, sha256_hex(token.as_bytes())));
+    let rotated = match new {
+        Some((token, hash)) if hash != row.refresh_token_hash => {
+            let old = place("refresh_token").unseal(sealer, &row.refresh_token)?;
+            Some(Rotated {
+                refresh_token: place("refresh_token").seal(sealer, &Secret::new(token.clone()))?,
+                hash,
+                last6: crate::tokens::last6(token),
+                previous: place("previous_refresh_token").seal(sealer, &old)?,
+            })
+        }
+        _ => None,
+    };
+    let id_token = entry.id_token.as_ref().map(|token| place("id_token").seal(sealer, &Secret::new(token.clone())));
+    Ok(Sealed {
+        access_token: place("access_token").seal(sealer, &Secret::new(entry.access_token.clone()))?,
+        rotated,
+        id_token: id_token.transpose()?,
+    })
+}
+
+/// Writes the row, if it still has the version that the call began with. The epoch is not asked for: who has lost the
+/// lease to somebody that took it for dead holds the newer token all the same.
+async fn store(
+    tx: &DatabaseTransaction,
+    row: &refresh_token::Model,
+    entry: &Entry,
+    sealed: Sealed,
+    next: Option<UtcMillis>,
+    now: UtcMillis,
+) -> Result<bool> {
+    use refresh_token::Column;
+    let text = |value: Option<String>| Expr::val(value);
+    let mut update = refresh_token::Entity::update_many()
+        .col_expr(Column::AccessToken, sealed.access_token.into())
+        .col_expr(Column::AccessExpiresAt, entry.expires_at.into())
+        .col_expr(Column::State, "ok".into())
+        .col_expr(Column::FailureClass, text(None))
+        .col_expr(Column::FailureDetail, text(None))
+        .col_expr(Column::FailureCount, 0.into())
+        .col_expr(Column::DeadHash, text(None))
+        .col_expr(Column::RetryAfter, Expr::val(None::<i64>))
+        .col_expr(Column::LastRefreshAt, now.into())
+        .col_expr(Column::NextRefreshAt, Expr::val(next.map(|next| next.0)))
+        .col_expr(Column::Version, Column::Version.into_expr().add(1))
+        .col_expr(Column::LeaseOwner, text(None))
+        .col_expr(Column::LeaseUntil, Expr::val(None::<i64>))
+        .filter(Column::Id.eq(row.id))
+        .filter(Column::Version.eq(entry.version));
+    if let Some(rotated) = sealed.rotated {
+        update = update
+            .col_expr(Column::RefreshToken, rotated.refresh_token.into())
+            .col_expr(Column::RefreshTokenHash, rotated.hash.into())
+            .col_expr(Column::RefreshTokenLast6, rotated.last6.into())
+            .col_expr(Column::PreviousRefreshToken, rotated.previous.into());
+    }
+    if let Some(id_token) = sealed.id_token {
+        update = update.col_expr(Column::IdToken, id_token.into());
+    }
+    let shown = [
+        (Column::Email, &entry.email),
+        (Column::UserName, &entry.user_name),
+        (Column::AccountType, &entry.account_type),
+        (Column::AccountId, &entry.account_id),
+    ];
+    for (column, value) in shown {
+        if let Some(value) = value {
+            update = update.col_expr(column, value.as_str().into());
+        }
+    }
+    Ok(update.exec(tx).await?.rows_affected == 1)
+}
+
+async fn note(
+    tx: &DatabaseTransaction,
+    row: &refresh_token::Model,
+    entry: &Entry,
+    kind: &str,
+    now: UtcMillis,
+) -> Result<()> {
+    let detail = entry.used_previous.then(|| "with the previous refresh token".to_owned());
+    close(tx, row, &entry.attempt, kind, detail, Some(entry.duration_ms), now).await
+}
+
+/// Closes the intent and writes down how the attempt ended.
+pub(super) async fn close(
+    tx: &DatabaseTransaction,
+    row: &refresh_token::Model,
+    attempt: &str,
+    kind: &str,
+    detail: Option<String>,
+    duration_ms: Option<i64>,
+    now: UtcMillis,
+) -> Result<()> {
+    use refresh_event::Column;
+    refresh_event::Entity::update_many()
+        .col_expr(Column::Open, Expr::val(None::<bool>))
+        .filter(Column::TokenId.eq(row.id))
+        .filter(Column::Attempt.eq(attempt))
+        .exec(tx)
+        .await?;
+    let event = refresh_event::ActiveModel {
+        token_id: Set(row.id),
+        kind: Set(kind.to_owned()),
+        cause: Set("refresh".to_owned()),
+        attempt: Set(Some(attempt.to_owned())),
+        detail: Set(detail),
+        duration_ms: Set(duration_ms),
+        created_at: Set(now),
+        ..Default::default()
+    };
+    refresh_event::Entity::insert(event).exec_without_returning(tx).await?;
+    Ok(())
+}
+
+/// Who was told of a failure is told that it is over; and who wants to is told of every refresh.
+async fn tell(tx: &DatabaseTransaction, row: &refresh_token::Model, now: UtcMillis) -> Result<()> {
+    let recovered =
+        matches!(row.state.as_str(), "dead" | "uncertain") || row.failure_count >= super::failure::TOLD_AFTER;
+    let kinds = [(EventKind::TokenRecovered, recovered), (EventKind::TokenRefreshed, true)];
+    for (kind, _) in kinds.into_iter().filter(|(_, happened)| *happened) {
+        let event = Event {
+            kind,
+            subject: format!("token:{}", row.id),
+            cause: row.provider.clone(),
+            params: json!({ "biz_id": row.biz_id.as_str(), "email": row.email, "provider": row.provider }),
+        };
+        notify::tell(tx, &event, now).await?;
+    }
+    Ok(())
+}
