@@ -15,6 +15,7 @@ use crate::{
         sealed::Place,
         secret::{Sealer, Secret, sha256_hex},
     },
+    providers::FailureClass,
     tokens::{
         TABLE,
         problems::{ACCOUNT_DEAD, ACCOUNT_DISABLED, PROVIDER_PAUSED, RATE_LIMITED},
@@ -53,7 +54,7 @@ pub(super) enum Begun {
 
 /// The same, as the transaction answers it: nothing is unsealed in there.
 enum Read {
-    Held { row: refresh_token::Model, provider: provider::Model, uncertain: bool },
+    Held { row: Box<refresh_token::Model>, provider: Box<provider::Model>, uncertain: bool },
     Elsewhere { version: i64 },
     Refused(Refusal),
     Gone,
@@ -88,14 +89,32 @@ impl Inner {
         let previous = previous.map(|sealed| open(sealer, id, "previous_refresh_token", sealed)).transpose()?;
         let proxy = row.proxy.as_deref().map(|sealed| open(sealer, id, "proxy", sealed)).transpose()?;
         let (epoch, started) = (row.lease_epoch, Instant::now());
-        let attempt = Attempt { name, row, provider, refresh_token, previous, proxy, epoch, uncertain, cause, started };
+        let attempt = Attempt {
+            name,
+            row: *row,
+            provider: *provider,
+            refresh_token,
+            previous,
+            proxy,
+            epoch,
+            uncertain,
+            cause,
+            started,
+        };
         Ok(Begun::Held(Box::new(attempt)))
     }
 
     /// What became of a refresh that another replica was at, once it is over.
     pub(super) async fn settled_elsewhere(&self, id: i64, version: i64) -> Option<Outcome> {
         let row = refresh_token::Entity::find_by_id(id).one(self.state.db.orm()).await.ok()??;
-        (row.version > version).then_some(Outcome::Refreshed)
+        if row.version > version {
+            return Some(Outcome::Refreshed);
+        }
+        // A lease that was given back without a new version: it failed. One that lapsed is there to be taken.
+        let class = FailureClass::parse(row.failure_class.as_deref().filter(|_| row.lease_until.is_none())?)?;
+        let wait = row.next_refresh_at.map(|next| next.seconds_after(self.state.clock.now()));
+        let refusal = Refusal::failed(class, row.failure_detail.unwrap_or_default());
+        Some(Refusal { retry_after_s: wait, ..refusal }.into())
     }
 }
 
@@ -128,7 +147,8 @@ async fn read(
     }
     let left_open = close_open_intents(tx, id).await?;
     intend(tx, &row, attempt, cause, holder, &row.refresh_token_hash, now).await?;
-    Ok(Read::Held { uncertain: left_open || row.state == "uncertain", row, provider })
+    let uncertain = left_open || row.state == "uncertain";
+    Ok(Read::Held { row: Box::new(row), provider: Box::new(provider), uncertain })
 }
 
 /// The lease of one account. The database settles who gets it.
@@ -166,8 +186,7 @@ fn refusal(row: &refresh_token::Model, provider: &provider::Model, cause: Cause,
     if row.state == "dead" && row.dead_hash.as_ref() == Some(&row.refresh_token_hash) {
         let mut refusal =
             Refusal::new(&ACCOUNT_DEAD, "The provider refused this refresh token for good. Store a new one.");
-        refusal.class =
-            row.failure_class.as_deref().and_then(crate::providers::FailureClass::parse).map(|c| c.as_str());
+        refusal.class = row.failure_class.as_deref().and_then(FailureClass::parse).map(|c| c.as_str());
         return Some(refusal);
     }
     if provider.state == "paused" {
@@ -181,7 +200,7 @@ fn refusal(row: &refresh_token::Model, provider: &provider::Model, cause: Cause,
     }
     let waits = cause.backs_off() && row.failure_count > 0;
     let next = row.next_refresh_at.filter(|next| waits && *next > now)?;
-    let class = row.failure_class.as_deref().and_then(crate::providers::FailureClass::parse)?;
+    let class = row.failure_class.as_deref().and_then(FailureClass::parse)?;
     Some(Refusal::failed(class, "The last refresh failed; it is tried again later.").after(next.seconds_after(now)))
 }
 

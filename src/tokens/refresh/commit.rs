@@ -118,7 +118,11 @@ impl Inner {
                 note(tx, &row, &entry, "superseded", now).await?;
                 return Ok(Kept::Superseded);
             }
-            let sealed = seal(&state, &row, &entry)?;
+            let mut sealed = seal(&state, &row, &entry)?;
+            let twin = twin(tx, row.id, &sealed).await?;
+            if twin.is_some() {
+                sealed.rotated = None;
+            }
             let delay = sinks::widest_sync_delay(tx, row.id).await?;
             let provider = provider::Entity::find().filter(provider::Column::Name.eq(&row.provider)).one(tx).await?;
             let expires_at = UtcMillis(entry.expires_at);
@@ -127,6 +131,12 @@ impl Inner {
                 return Ok(Kept::Superseded);
             }
             note(tx, &row, &entry, "succeeded", now).await?;
+            if let Some(twin) = twin {
+                log::warn!(
+                    "account {}: the provider gave the refresh token that account {twin} has; it is kept there",
+                    row.id
+                );
+            }
             sinks::push(tx, row.id, row.version + 1, now).await?;
             tell(tx, &row, now).await?;
             Ok(Kept::Yes)
@@ -179,6 +189,18 @@ fn seal(state: &crate::base::state::State, row: &refresh_token::Model, entry: &E
     })
 }
 
+/// The account that has the new refresh token already: both were made of one sign-in.
+async fn twin(tx: &DatabaseTransaction, id: i64, sealed: &Sealed) -> Result<Option<i64>> {
+    use refresh_token::Column;
+    let Some(rotated) = &sealed.rotated else { return Ok(None) };
+    let twin = refresh_token::Entity::find()
+        .filter(Column::RefreshTokenHash.eq(&rotated.hash))
+        .filter(Column::Id.ne(id))
+        .one(tx)
+        .await?;
+    Ok(twin.map(|twin| twin.id))
+}
+
 /// Writes the row, if it still has the version that the call began with. The epoch is not asked for: who has lost the
 /// lease to somebody that took it for dead holds the newer token all the same.
 async fn store(
@@ -217,11 +239,12 @@ async fn store(
     if let Some(id_token) = sealed.id_token {
         update = update.col_expr(Column::IdToken, id_token.into());
     }
+    // What was entered by hand stays: accounts are looked up by it, and nobody vouches for what a JWT says.
     let shown = [
-        (Column::Email, &entry.email),
-        (Column::UserName, &entry.user_name),
-        (Column::AccountType, &entry.account_type),
-        (Column::AccountId, &entry.account_id),
+        (Column::Email, entry.email.as_ref().filter(|_| row.email.is_none())),
+        (Column::UserName, entry.user_name.as_ref().filter(|_| row.user_name.is_none())),
+        (Column::AccountType, entry.account_type.as_ref()),
+        (Column::AccountId, entry.account_id.as_ref()),
     ];
     for (column, value) in shown {
         if let Some(value) = value {

@@ -74,7 +74,8 @@ struct Inner {
     /// Of the process, not of a worker, which may end before a flight does.
     runtime: Handle,
     running: TaskTracker,
-    flights: Mutex<HashMap<i64, Flight>>,
+    /// Those that wait for a back-off to end, and those that do not, are not the same flight.
+    flights: Mutex<HashMap<(i64, bool), Flight>>,
 }
 
 impl Refresher {
@@ -122,19 +123,20 @@ impl Refresher {
 
     fn flight(&self, id: i64, cause: Cause) -> Flight {
         let mut flights = self.0.flights.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(flight) = flights.get(&id) {
+        let place = (id, cause.backs_off());
+        if let Some(flight) = flights.get(&place) {
             return flight.clone();
         }
         let inner = Arc::clone(&self.0);
         let work = async move {
             let outcome = Arc::clone(&inner).run(id, cause).await;
-            inner.flights.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+            inner.flights.lock().unwrap_or_else(PoisonError::into_inner).remove(&place);
             outcome
         };
         let task = self.0.running.spawn_on(work, &self.0.runtime);
         let flight = async move { task.await.unwrap_or_else(|_| Refusal::internal("a refresh panicked").into()) };
         let flight = flight.boxed().shared();
-        flights.insert(id, flight.clone());
+        flights.insert(place, flight.clone());
         flight
     }
 }
