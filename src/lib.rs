@@ -16,6 +16,8 @@ pub mod config;
 pub mod devices;
 /// The key-value store.
 pub mod kv;
+/// Providers: where refresh tokens are exchanged, and the exchange.
+pub mod providers;
 /// What runs on a schedule, and the tasks that go on in the background.
 pub mod scheduler;
 /// The composition root: starts everything, serves, stops everything.
