@@ -20,7 +20,7 @@ pub mod kv;
 pub mod notify;
 /// What has to be told to other services, in order and at least once.
 pub mod outbox;
-/// Where refresh tokens are exchanged.
+/// Providers: where refresh tokens are exchanged, and the exchange.
 pub mod providers;
 /// What runs on a schedule, and the tasks that go on in the background.
 pub mod scheduler;

@@ -19,11 +19,13 @@ use crate::{
         secret::{MasterKey, Passwords, Sealer, sha256_hex},
     },
     config::{Config, Secret, secrets},
+    providers,
 };
 
 const INITIALISED: &str = "initialised_at";
 const MASTER_KEY: &str = "master_key_fingerprint";
 const JWT_SECRET: &str = "jwt_secret_fingerprint";
+const PROVIDERS_SEEDED: &str = "providers_seeded_at";
 
 /// Initialises a new database, or checks that the secrets are those of an old one. Answers the configuration with
 /// every secret, and the sealer with the database's data keys.
@@ -46,7 +48,17 @@ pub(super) async fn prepare(
     let keys: Vec<(i64, String)> =
         keys.map_err(|error| error.to_string())?.into_iter().map(|key| (key.id, key.sealed_key)).collect();
     let sealer = Sealer::open(&master, &keys).map_err(|error| text(&error))?;
+    seed_providers(&sealer, writer, clock.now()).await?;
     Ok((config, sealer))
+}
+
+/// Makes the first providers, once in a database's life: those that an admin deletes do not come back.
+async fn seed_providers(sealer: &Sealer, writer: &Writer, now: UtcMillis) -> Result<(), StartError> {
+    let sealer = sealer.clone();
+    let work = async move |tx: &DatabaseTransaction| {
+        if note(tx, PROVIDERS_SEEDED, now.to_string()).await? { providers::seed(tx, &sealer, now).await } else { Ok(()) }
+    };
+    writer.write(work).await.map_err(|error| text(&error))
 }
 
 async fn facts(db: &Db) -> Result<BTreeMap<String, String>, StartError> {

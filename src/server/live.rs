@@ -8,9 +8,10 @@ use tokio_util::task::TaskTracker;
 use super::{instance, jobs};
 use crate::{
     admin::SecretWatch,
-    base::{db::StartError, state::State},
+    base::{db::StartError, http_client::HttpClient, state::State},
     devices::{AddressRates, Meter},
     kv::{self, Store},
+    providers::Providers,
     scheduler::Scheduler,
     settings::Settings,
 };
@@ -27,6 +28,7 @@ pub(super) struct Live {
     address_rates: Data<AddressRates>,
     secret_watch: Data<SecretWatch>,
     scheduler: Data<Scheduler>,
+    providers: Data<Providers>,
     beside: TaskTracker,
 }
 
@@ -42,6 +44,7 @@ impl Live {
         let instance = instance::name(&state.config.database)?;
         let scheduler = Scheduler::new(state.clone(), &instance, jobs::all(&store)?);
         scheduler.start().await?;
+        let client = HttpClient::new(state.config.security.allow_private_targets);
         let live = Self {
             settings: Data::new(settings),
             store,
@@ -49,6 +52,7 @@ impl Live {
             address_rates: Data::default(),
             secret_watch: Data::default(),
             scheduler: Data::new(scheduler),
+            providers: Data::new(Providers::new(state, client)),
             beside: TaskTracker::new(),
         };
         live.beside.spawn(live.settings.get_ref().clone().watch(state.closing.clone()));
@@ -65,7 +69,8 @@ impl Live {
             .app_data(self.meter.clone())
             .app_data(self.address_rates.clone())
             .app_data(self.secret_watch.clone())
-            .app_data(self.scheduler.clone());
+            .app_data(self.scheduler.clone())
+            .app_data(self.providers.clone());
     }
 
     /// Ends the jobs and everything beside the requests. `closing` must have been cancelled.

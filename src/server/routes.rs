@@ -13,7 +13,7 @@ use crate::{
         error::{self, Kind},
         idempotency,
     },
-    devices, kv, scheduler, settings,
+    devices, kv, providers, scheduler, settings,
 };
 
 /// Registers every documented route.
@@ -32,6 +32,7 @@ const ROOMS: &[(&[&str], Routes)] = &[
     (&["/devices", "/public-api/devices"], devices::routes),
     (&["/auth", "/public-api/secrets", "/public-api/audit"], admin::routes),
     (&["/public-api/jobs", "/public-api/tasks"], scheduler::routes),
+    (&["/public-api/providers"], providers::routes),
     (&["/public-api/settings"], settings::routes),
     (&["/health", "/ready", "/metrics"], watch::routes),
     (&["/openapi.json"], pages::routes),
@@ -49,6 +50,7 @@ pub const TAGS: &[(&str, &str)] = &[
     ("auth", "Signing in to administer."),
     ("admin: apps", "Apps, for administrators."),
     ("admin: devices", "Devices and their stores, for administrators."),
+    ("providers", "Where refresh tokens are exchanged."),
     ("secrets", "Named secrets with scopes, for programs that administer."),
     ("audit", "What administrators did."),
     ("settings", "What may be changed while the service runs."),
@@ -66,6 +68,7 @@ pub fn problems() -> Vec<&'static Kind> {
         apps::PROBLEMS,
         devices::PROBLEMS,
         admin::PROBLEMS,
+        providers::PROBLEMS,
         scheduler::PROBLEMS,
         settings::PROBLEMS,
         watch::PROBLEMS,

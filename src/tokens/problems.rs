@@ -44,13 +44,6 @@ pub static ACCOUNT_BUSY: Kind = Kind::new(
     "The account is being refreshed elsewhere",
     "Another replica is at it and has not come to an end. Try again after Retry-After.",
 );
-/// 503
-pub static PROVIDER_PAUSED: Kind = Kind::new(
-    Class::Unavailable,
-    "PROVIDER_PAUSED",
-    "The provider is paused",
-    "It refuses the client, not the account. An administrator has to set it right and resume it.",
-);
 /// 502
 pub static PROVIDER_FAILED: Kind = Kind::new(
     Class::Upstream,
@@ -95,7 +88,6 @@ pub static PROBLEMS: &[&Kind] = &[
     &ACCOUNT_DEAD,
     &ACCOUNT_CHANGED,
     &ACCOUNT_BUSY,
-    &PROVIDER_PAUSED,
     &PROVIDER_FAILED,
     &PROVIDER_TIMEOUT,
     &RATE_LIMITED,

@@ -26,6 +26,7 @@ const WRITERS: &[(&str, &[&str])] = &[
     ("devices", &["app_install", "device"]),
     // A write of a key counts on the device's row (revision, key_count, byte_count) in the same transaction.
     ("kv", &["device", "kv_change", "kv_store"]),
+    ("providers", &["provider"]),
     ("scheduler", &["job", "task"]),
     ("server", &["meta", "sealing_key"]),
     ("settings", &["setting"]),

@@ -8,6 +8,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use super::{
     Inner, Outcome, Refusal,
     begin::{Attempt, hash, intend},
+    commit::Answer,
 };
 use crate::{
     base::{error::Result, secret::Secret},
@@ -27,14 +28,17 @@ impl Inner {
         // After a crash the refresh token may have been refused for good already; then only the previous one is left.
         let refused_before = attempt.row.dead_hash.as_ref() == Some(&attempt.row.refresh_token_hash);
         let first = if attempt.uncertain && refused_before {
-            Err(Failed::again(FailureClass::Reused))
+            Err(refused_before(&attempt.row))
         } else {
             self.exchange(attempt, &attempt.refresh_token).await
         };
         let failed = match first {
-            Ok(tokens) => return self.keep(attempt, &tokens, false).await,
+            Ok(tokens) => return self.keep(attempt, Answer::Tokens(&tokens), false).await,
             Err(failed) => failed,
         };
+        if let Some(rotated) = &failed.rotated {
+            return self.keep(attempt, Answer::Rotated(rotated, &failed), false).await;
+        }
         if failed.class.is_permanent() {
             if self.somebody_else_won(attempt).await {
                 return self.lost(attempt).await;
@@ -52,7 +56,10 @@ impl Inner {
             return Refusal::of(&error).into();
         }
         match self.exchange(attempt, previous).await {
-            Ok(tokens) => self.keep(attempt, &tokens, true).await,
+            Ok(tokens) => self.keep(attempt, Answer::Tokens(&tokens), true).await,
+            Err(Failed { rotated: Some(rotated), .. }) => {
+                self.keep(attempt, Answer::Rotated(&rotated, &first), true).await
+            }
             // Nothing was sent, or nobody looked at it: the next attempt may try it again, and nothing but it.
             Err(failed) if !failed.class.is_permanent() && !failed.unanswered => {
                 self.fail(attempt, &failed, true).await
@@ -123,5 +130,17 @@ impl Inner {
                 Err(error) => log::warn!("a lease could not be renewed: {error}"),
             }
         }
+    }
+}
+
+/// What an earlier attempt was told of the refresh token.
+fn refused_before(row: &refresh_token::Model) -> Failed {
+    let class = row.failure_class.as_deref().and_then(FailureClass::parse).filter(|class| class.is_permanent());
+    Failed {
+        class: class.unwrap_or(FailureClass::Reused),
+        detail: "The provider has refused this refresh token before.".to_owned(),
+        retry_after_s: None,
+        unanswered: false,
+        rotated: None,
     }
 }

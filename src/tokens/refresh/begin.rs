@@ -15,10 +15,10 @@ use crate::{
         sealed::Place,
         secret::{Sealer, Secret, sha256_hex},
     },
-    providers::FailureClass,
+    providers::{FailureClass, PROVIDER_PAUSED},
     tokens::{
         TABLE,
-        problems::{ACCOUNT_DEAD, ACCOUNT_DISABLED, PROVIDER_PAUSED, RATE_LIMITED},
+        problems::{ACCOUNT_DEAD, ACCOUNT_DISABLED, RATE_LIMITED},
     },
 };
 

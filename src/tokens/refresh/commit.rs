@@ -16,7 +16,7 @@ use crate::{
         secret::{Secret, sha256_hex},
     },
     notify::{self, Event, EventKind},
-    providers::Tokens,
+    providers::{Failed, Tokens},
     sinks,
     tokens::{TABLE, problems::ACCOUNT_CHANGED},
 };
@@ -24,6 +24,15 @@ use crate::{
 /// Pauses between tries to commit.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What came of the call that has to be kept.
+#[derive(Clone, Copy)]
+pub(super) enum Answer<'a> {
+    /// An access token, and perhaps another refresh token.
+    Tokens(&'a Tokens),
+    /// Another refresh token and no access token.
+    Rotated(&'a Secret, &'a Failed),
+}
 
 /// What the transaction found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +45,7 @@ pub(super) enum Kept {
 
 /// The boxes of an answer, for the row.
 struct Sealed {
-    access_token: String,
+    access_token: Option<String>,
     /// Only when it is another one: the new box, its hash and last characters, and the old one as the previous.
     rotated: Option<Rotated>,
     id_token: Option<String>,
@@ -51,8 +60,8 @@ struct Rotated {
 
 impl Inner {
     /// Brings the answer into the database. It is not given up while it exists nowhere else.
-    pub(super) async fn keep(&self, attempt: &Attempt, tokens: &Tokens, used_previous: bool) -> Outcome {
-        let entry = self.entry(attempt, tokens, used_previous);
+    pub(super) async fn keep(&self, attempt: &Attempt, answer: Answer<'_>, used_previous: bool) -> Outcome {
+        let entry = self.entry(attempt, answer, used_previous);
         let limit = Duration::from_secs(self.state.config.refresh.commit_retry_s.into());
         let (since, mut pause, mut in_journal) = (Instant::now(), FIRST_PAUSE, false);
         loop {
@@ -62,7 +71,7 @@ impl Inner {
                         self.journal.remove(&entry.attempt);
                     }
                     self.outbox.nudge();
-                    return outcome(kept);
+                    return outcome(kept, answer);
                 }
                 Err(error) => error,
             };
@@ -84,10 +93,17 @@ impl Inner {
         }
     }
 
-    fn entry(&self, attempt: &Attempt, tokens: &Tokens, used_previous: bool) -> Entry {
+    fn entry(&self, attempt: &Attempt, answer: Answer<'_>, used_previous: bool) -> Entry {
         let now = self.state.clock.now();
         let text = |secret: &Secret| secret.expose().to_owned();
-        let identity = &tokens.identity;
+        let (tokens, rotated, failure) = match answer {
+            Answer::Tokens(tokens) => (Some(tokens), tokens.refresh_token.as_ref(), None),
+            Answer::Rotated(rotated, failed) => {
+                (None, Some(rotated), Some((failed.class.as_str().to_owned(), failed.detail.clone())))
+            }
+        };
+        let identity = tokens.map(|tokens| tokens.identity.clone()).unwrap_or_default();
+        let expires_in = tokens.and_then(|tokens| tokens.expires_in);
         Entry {
             token_id: attempt.row.id,
             version: attempt.row.version,
@@ -95,14 +111,15 @@ impl Inner {
             attempt: attempt.name.clone(),
             cause: attempt.cause.as_str().to_owned(),
             used_previous,
-            access_token: text(&tokens.access_token),
-            refresh_token: tokens.refresh_token.as_ref().map(text),
-            id_token: tokens.id_token.as_ref().map(text),
-            expires_at: schedule::expiry(identity.expires_at, tokens.expires_in, &attempt.provider, now).0,
-            email: identity.email.clone(),
-            user_name: identity.user_name.clone(),
-            account_type: identity.account_type.clone(),
-            account_id: identity.account_id.clone(),
+            access_token: tokens.map(|tokens| text(&tokens.access_token)),
+            failure,
+            refresh_token: rotated.map(text),
+            id_token: tokens.and_then(|tokens| tokens.id_token.as_ref()).map(text),
+            expires_at: schedule::expiry(identity.expires_at, expires_in, &attempt.provider, now).0,
+            email: identity.email,
+            user_name: identity.user_name,
+            account_type: identity.account_type,
+            account_id: identity.account_id,
             duration_ms: i64::try_from(attempt.started.elapsed().as_millis()).unwrap_or(i64::MAX),
         }
     }
@@ -126,19 +143,24 @@ impl Inner {
             let delay = sinks::widest_sync_delay(tx, row.id).await?;
             let provider = provider::Entity::find().filter(provider::Column::Name.eq(&row.provider)).one(tx).await?;
             let expires_at = UtcMillis(entry.expires_at);
-            let next = provider.map(|provider| schedule::next(&provider, row.id, expires_at, delay, now));
+            let next = match entry.access_token {
+                Some(_) => provider.map(|provider| schedule::next(&provider, row.id, expires_at, delay, now)),
+                None => Some(schedule::after_failure(row.failure_count, 0, now)),
+            };
             if !store(tx, &row, &entry, sealed, next, now).await? {
                 return Ok(Kept::Superseded);
             }
-            note(tx, &row, &entry, "succeeded", now).await?;
+            note(tx, &row, &entry, if entry.access_token.is_some() { "succeeded" } else { "failed" }, now).await?;
             if let Some(twin) = twin {
                 log::warn!(
                     "account {}: the provider gave the refresh token that account {twin} has; it is kept there",
                     row.id
                 );
             }
-            sinks::push(tx, row.id, row.version + 1, now).await?;
-            tell(tx, &row, now).await?;
+            if entry.access_token.is_some() {
+                sinks::push(tx, row.id, row.version + 1, now).await?;
+                tell(tx, &row, now).await?;
+            }
             Ok(Kept::Yes)
         };
         self.state.writer.write(work).await
@@ -156,10 +178,11 @@ impl Inner {
     }
 }
 
-fn outcome(kept: Kept) -> Outcome {
-    match kept {
-        Kept::Yes => Outcome::Refreshed,
-        Kept::Superseded => {
+fn outcome(kept: Kept, answer: Answer<'_>) -> Outcome {
+    match (kept, answer) {
+        (Kept::Yes, Answer::Tokens(_)) => Outcome::Refreshed,
+        (Kept::Yes, Answer::Rotated(_, failed)) => Refusal::failed(failed.class, failed.detail.clone()).into(),
+        (Kept::Superseded, _) => {
             Refusal::new(&ACCOUNT_CHANGED, "The account was given another refresh token meanwhile.").into()
         }
     }
@@ -168,12 +191,13 @@ fn outcome(kept: Kept) -> Outcome {
 fn seal(state: &crate::base::state::State, row: &refresh_token::Model, entry: &Entry) -> Result<Sealed> {
     let sealer = &state.sealer;
     let place = |column| Place { table: TABLE, id: row.id, column };
+    let box_of = |column, token: &String| place(column).seal(sealer, &Secret::new(token.clone()));
     let new = entry.refresh_token.as_ref().map(|token| (token, sha256_hex(token.as_bytes())));
     let rotated = match new {
         Some((token, hash)) if hash != row.refresh_token_hash => {
             let old = place("refresh_token").unseal(sealer, &row.refresh_token)?;
             Some(Rotated {
-                refresh_token: place("refresh_token").seal(sealer, &Secret::new(token.clone()))?,
+                refresh_token: box_of("refresh_token", token)?,
                 hash,
                 last6: crate::tokens::last6(token),
                 previous: place("previous_refresh_token").seal(sealer, &old)?,
@@ -181,11 +205,10 @@ fn seal(state: &crate::base::state::State, row: &refresh_token::Model, entry: &E
         }
         _ => None,
     };
-    let id_token = entry.id_token.as_ref().map(|token| place("id_token").seal(sealer, &Secret::new(token.clone())));
     Ok(Sealed {
-        access_token: place("access_token").seal(sealer, &Secret::new(entry.access_token.clone()))?,
+        access_token: entry.access_token.as_ref().map(|token| box_of("access_token", token)).transpose()?,
         rotated,
-        id_token: id_token.transpose()?,
+        id_token: entry.id_token.as_ref().map(|token| box_of("id_token", token)).transpose()?,
     })
 }
 
@@ -214,21 +237,29 @@ async fn store(
     use refresh_token::Column;
     let text = |value: Option<String>| Expr::val(value);
     let mut update = refresh_token::Entity::update_many()
-        .col_expr(Column::AccessToken, sealed.access_token.into())
-        .col_expr(Column::AccessExpiresAt, entry.expires_at.into())
-        .col_expr(Column::State, "ok".into())
-        .col_expr(Column::FailureClass, text(None))
-        .col_expr(Column::FailureDetail, text(None))
-        .col_expr(Column::FailureCount, 0.into())
         .col_expr(Column::DeadHash, text(None))
         .col_expr(Column::RetryAfter, Expr::val(None::<i64>))
-        .col_expr(Column::LastRefreshAt, now.into())
         .col_expr(Column::NextRefreshAt, Expr::val(next.map(|next| next.0)))
         .col_expr(Column::Version, Column::Version.into_expr().add(1))
         .col_expr(Column::LeaseOwner, text(None))
         .col_expr(Column::LeaseUntil, Expr::val(None::<i64>))
         .filter(Column::Id.eq(row.id))
         .filter(Column::Version.eq(entry.version));
+    update = match (sealed.access_token, &entry.failure) {
+        (Some(access_token), _) => update
+            .col_expr(Column::AccessToken, access_token.into())
+            .col_expr(Column::AccessExpiresAt, entry.expires_at.into())
+            .col_expr(Column::State, "ok".into())
+            .col_expr(Column::FailureClass, text(None))
+            .col_expr(Column::FailureDetail, text(None))
+            .col_expr(Column::FailureCount, 0.into())
+            .col_expr(Column::LastRefreshAt, now.into()),
+        (None, failure) => update
+            .col_expr(Column::State, "failing".into())
+            .col_expr(Column::FailureClass, text(failure.as_ref().map(|(class, _)| class.clone())))
+            .col_expr(Column::FailureDetail, text(failure.as_ref().map(|(_, detail)| detail.clone())))
+            .col_expr(Column::FailureCount, Column::FailureCount.into_expr().add(1)),
+    };
     if let Some(rotated) = sealed.rotated {
         update = update
             .col_expr(Column::RefreshToken, rotated.refresh_token.into())

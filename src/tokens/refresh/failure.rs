@@ -102,7 +102,7 @@ async fn store(
         update = update.col_expr(Column::DeadHash, row.refresh_token_hash.as_str().into());
     }
     update.exec(tx).await?;
-    if failed.class.is_config() && providers::pause(tx, &row.provider, &failed.detail, now).await? {
+    if failed.class.is_config() && pause(tx, row, &failed.detail, now).await? {
         let event = Event {
             kind: EventKind::ProviderPaused,
             subject: format!("provider:{}", row.provider),
@@ -112,6 +112,14 @@ async fn store(
         notify::tell(tx, &event, now).await?;
     }
     Ok(())
+}
+
+/// Pauses the account's provider. True to who paused it.
+async fn pause(tx: &DatabaseTransaction, row: &refresh_token::Model, reason: &str, now: UtcMillis) -> Result<bool> {
+    match providers::find(tx, &row.provider).await? {
+        Some(provider) => providers::pause(tx, &provider, reason, now).await,
+        None => Ok(false),
+    }
 }
 
 async fn tell(

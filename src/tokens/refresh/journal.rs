@@ -34,7 +34,9 @@ pub(super) struct Entry {
     pub(super) cause: String,
     /// The refresh token that was exchanged was the previous one.
     pub(super) used_previous: bool,
-    pub(super) access_token: String,
+    /// None: the answer held a new refresh token and nothing else; then `failure` tells how it is understood.
+    pub(super) access_token: Option<String>,
+    pub(super) failure: Option<(String, String)>,
     pub(super) refresh_token: Option<String>,
     pub(super) id_token: Option<String>,
     pub(super) expires_at: i64,

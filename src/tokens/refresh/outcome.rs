@@ -2,8 +2,8 @@
 
 use crate::{
     base::error::{Error, INTERNAL, Kind},
-    providers::FailureClass,
-    tokens::problems::{ACCOUNT_DEAD, PROVIDER_FAILED, PROVIDER_PAUSED, PROVIDER_TIMEOUT, RATE_LIMITED},
+    providers::{FailureClass, PROVIDER_PAUSED},
+    tokens::problems::{ACCOUNT_DEAD, PROVIDER_FAILED, PROVIDER_TIMEOUT, RATE_LIMITED},
 };
 
 /// Who asked for it.
