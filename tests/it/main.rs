@@ -34,6 +34,7 @@ mod openapi;
 mod outage;
 mod quotas;
 mod rates;
+mod refresh;
 mod replicas;
 mod revocation;
 mod running;
