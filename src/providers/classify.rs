@@ -157,7 +157,8 @@ fn candidates(reply: &Value) -> Vec<String> {
     let numbers = reply.get("error_codes").and_then(Value::as_array).into_iter().flatten();
     let numbers = numbers.filter_map(Value::as_u64).map(|number| format!("AADSTS{number}"));
     let described = text(reply, "error_description").and_then(aadsts);
-    let texts = [text(reply, "suberror"), text(error, "code"), text(error, "type"), error.as_str(), text(reply, "code")];
+    let texts =
+        [text(reply, "suberror"), text(error, "code"), text(error, "type"), error.as_str(), text(reply, "code")];
     let texts = texts.into_iter().flatten().filter(|code| !code.is_empty()).map(str::to_owned);
     numbers.chain(described).chain(texts).collect()
 }

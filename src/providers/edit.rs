@@ -200,7 +200,11 @@ fn set_or_clear<T: Clone>(column: &mut Option<T>, patch: &Patch<T>) {
 }
 
 /// Merges by name (RFC 7396).
-fn merge<V: Clone>(map: &mut BTreeMap<String, V>, patch: &Patch<BTreeMap<String, Option<V>>>, name: fn(&str) -> String) {
+fn merge<V: Clone>(
+    map: &mut BTreeMap<String, V>,
+    patch: &Patch<BTreeMap<String, Option<V>>>,
+    name: fn(&str) -> String,
+) {
     match patch {
         Patch::Absent => {}
         Patch::Null => map.clear(),

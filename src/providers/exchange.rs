@@ -79,12 +79,7 @@ impl Providers {
         result
     }
 
-    fn judge(
-        &self,
-        call: &Call<'_>,
-        secrets: &Secrets,
-        answer: &Result<Incoming, Failure>,
-    ) -> Result<Tokens, Failed> {
+    fn judge(&self, call: &Call<'_>, secrets: &Secrets, answer: &Result<Incoming, Failure>) -> Result<Tokens, Failed> {
         // Short ones are words such as `openid`.
         let hidden = secrets.headers.values().chain(secrets.extra_params.values());
         let hidden = hidden.filter(|value| value.expose().len() >= 8);

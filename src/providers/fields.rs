@@ -9,11 +9,7 @@ use reqwest::header::{HeaderName, HeaderValue};
 use url::Url;
 
 use super::class::FailureClass;
-use crate::base::{
-    error::FieldError,
-    http_client::HttpClient,
-    input::printable,
-};
+use crate::base::{error::FieldError, http_client::HttpClient, input::printable};
 
 /// Most members of a map.
 const MEMBERS: usize = 64;
@@ -65,7 +61,11 @@ impl Wrong {
     /// A provider's name.
     pub(super) fn name(&mut self, name: &str) {
         if !is_name(name) {
-            self.add("name", "format", "must be 1 to 64 lower-case letters, digits and hyphens, and not begin with one");
+            self.add(
+                "name",
+                "format",
+                "must be 1 to 64 lower-case letters, digits and hyphens, and not begin with one",
+            );
         }
     }
 

@@ -82,3 +82,42 @@ impl Lane {
 fn seconds(wait: Duration) -> i64 {
     wait.as_secs().try_into().unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use entity::UtcMillis;
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::providers::edit::blank;
+
+    fn provider(max_concurrency: i64, min_interval_ms: i64) -> provider::Model {
+        provider::Model { max_concurrency, min_interval_ms, ..blank("acme".to_owned(), UtcMillis(0)) }
+    }
+
+    #[tokio::test]
+    async fn no_more_than_its_width_get_a_turn_at_once() {
+        let (lanes, narrow) = (Lanes::default(), provider(2, 0));
+        let first = lanes.turn(&narrow).await.unwrap();
+        let _second = lanes.turn(&narrow).await.unwrap();
+        assert!(lanes.turn(&narrow).now_or_never().is_none());
+        let another = provider::Model { id: 7, ..narrow.clone() };
+        let _of_another = lanes.turn(&another).await.unwrap();
+        drop(first);
+        let _third = lanes.turn(&narrow).await.unwrap();
+        assert!(lanes.turn(&provider(3, 0)).now_or_never().unwrap().is_ok(), "it was widened");
+    }
+
+    #[tokio::test]
+    async fn calls_keep_their_distance_and_a_wait_beyond_patience_is_refused() {
+        let (lanes, slow) = (Lanes::default(), provider(8, 25_000));
+        let first = lanes.slot(&slow).unwrap();
+        let second = lanes.slot(&slow).unwrap();
+        assert_eq!(second - first, Duration::from_secs(25));
+        assert!(lanes.turn(&slow).now_or_never().is_none(), "its time is 50 s away");
+        let Crowded(seconds) = lanes.slot(&slow).unwrap_err();
+        assert!(seconds > 60, "{seconds}");
+        // Given up, that turn has used up its time; nobody comes too early by it.
+        assert!(lanes.turn(&provider(9, 25_000)).now_or_never().unwrap().is_err(), "another width, the same distance");
+    }
+}

@@ -34,7 +34,9 @@ pub(super) fn read(answer: &Incoming) -> Value {
         return Value::Null;
     }
     let pairs = form_urlencoded::parse(&answer.body);
-    Value::Object(pairs.map(|(name, value)| (name.into_owned(), Value::from(value.into_owned()))).collect::<Map<_, _>>())
+    Value::Object(
+        pairs.map(|(name, value)| (name.into_owned(), Value::from(value.into_owned()))).collect::<Map<_, _>>(),
+    )
 }
 
 /// Whether the answer is a page for people.

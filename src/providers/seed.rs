@@ -79,7 +79,15 @@ const SEEDS: &[Seed] = &[
 impl Seed {
     /// With a form, and without a client.
     const fn bare(name: &'static str, token_url: &'static str, expires_in: i64, rotates: bool) -> Self {
-        Self { name, token_url, body_format: BodyFormat::Form, client_id: None, redirect_uri: None, expires_in, rotates }
+        Self {
+            name,
+            token_url,
+            body_format: BodyFormat::Form,
+            client_id: None,
+            redirect_uri: None,
+            expires_in,
+            rotates,
+        }
     }
 
     fn as_patch(&self) -> ProviderPatch {

@@ -56,7 +56,11 @@ pub(super) async fn prepare(
 async fn seed_providers(sealer: &Sealer, writer: &Writer, now: UtcMillis) -> Result<(), StartError> {
     let sealer = sealer.clone();
     let work = async move |tx: &DatabaseTransaction| {
-        if note(tx, PROVIDERS_SEEDED, now.to_string()).await? { providers::seed(tx, &sealer, now).await } else { Ok(()) }
+        if note(tx, PROVIDERS_SEEDED, now.to_string()).await? {
+            providers::seed(tx, &sealer, now).await
+        } else {
+            Ok(())
+        }
     };
     writer.write(work).await.map_err(|error| text(&error))
 }

@@ -7,6 +7,7 @@
     clippy::indexing_slicing,
     reason = "a test fails by panicking"
 )]
+#![expect(clippy::disallowed_methods, reason = "the tests' own clients call the service, not the world")]
 
 #[macro_use]
 mod kit;
@@ -21,6 +22,7 @@ mod commands;
 mod connections;
 mod crash;
 mod devices;
+mod exchange;
 mod exposure;
 mod first_start;
 mod frame;
@@ -32,6 +34,7 @@ mod limits;
 mod migrations;
 mod openapi;
 mod outage;
+mod providers;
 mod quotas;
 mod rates;
 mod refresh;

@@ -24,6 +24,16 @@ fn admin_operations() -> Vec<(String, String, Value)> {
     every.map(|(method, path, operation)| (method, concrete(&path), operation)).collect()
 }
 
+/// The scope that an operation asks for.
+fn needed(method: &str, path: &str) -> &'static str {
+    match path.split('/').nth(2).unwrap() {
+        "apps" | "devices" => "apps:write",
+        "providers" if method == "GET" => "tokens:read",
+        "providers" => "tokens:write",
+        _ => "admin",
+    }
+}
+
 fn call(app: &TestApp, method: &str, path: &str, operation: &Value) -> crate::kit::Call {
     let call = app.call(method, path);
     match operation["requestBody"].is_object() {
@@ -73,7 +83,7 @@ on_both! {
         for (method, path, operation) in admin_operations() {
             let answer = call(&app, &method, &path, &operation).secret(&secret).send().await;
             let problem = answer.problem(403, "SCOPE_MISSING");
-            let needed = if path.starts_with("/public-api/apps") || path.starts_with("/public-api/devices") { "apps:write" } else { "admin" };
+            let needed = needed(&method, &path);
             assert_eq!(problem["scope"], needed, "{method} {path}");
             assert!(problem["detail"].as_str().unwrap().contains(needed));
         }

@@ -8,7 +8,10 @@ mod database;
 mod events;
 mod load;
 mod process;
+pub mod provider;
+mod proxies;
 mod proxy;
+mod stage;
 
 pub use answer::{Answer, Call};
 pub use app::{Device, TestApp};
@@ -17,6 +20,8 @@ pub use database::Database;
 pub use events::{Event, Events};
 pub use load::{Load, Outcome};
 pub use process::Process;
+pub use provider::Provider;
+pub use proxies::{OutboundProxy, Speaks};
 pub use proxy::{Proxy, Wire};
 
 /// Runs a test's future to its end on a runtime of its own.
