@@ -286,6 +286,7 @@ def cases(quick, databases):
             found.append(Case(method, kind, MANY, MANY))
             if not quick:
                 found.append(Case(method, kind, LARGE, ONE))
+                found.append(Case(method, kind, LARGE, MANY))
                 found.append(Case(method, kind, LARGE, LARGE))
     return found
 
@@ -334,7 +335,9 @@ def table(bench, cases):
         second = " | "
         if case.stored == LARGE:
             kept = rate / small[case.method, case.kind, case.driven.devices].median("rate")
-            second = f"{kept:.0%}{verdict(kept >= KEEP[case.database])} | ≥ {KEEP[case.database]:.0%}"
+            # The target is for the same load; calling all ten million is more than that, and shown for its own sake.
+            wanted = KEEP[case.database] if case.driven != LARGE else None
+            second = f"{kept:.0%}{verdict(kept >= wanted) if wanted else ''} | {f'≥ {wanted:.0%}' if wanted else ''}"
         stored = f"{case.stored.devices * case.stored.keys:,}".replace(",", " ")
         lines.append(
             f"| {case.name} | {stored} | {case.spread} | {rate:.0f} | {case.median('p50'):.2f} | {case.median('p99'):.2f} "

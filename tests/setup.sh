@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# tests/setup.sh [database|chromium|playwright|schemathesis|wrk]...
+# tests/setup.sh [database|redis|chromium|playwright|schemathesis|wrk]...
 # Makes sure of what the tests need (all but wrk, or the parts that are named) and leaves alone what is there:
 #   - MariaDB or MySQL on 127.0.0.1:3306, user root without a password. Where nothing listens there, a server of the
 #     tests' own is started with its data under target/mariadb.
+#   - Redis on 127.0.0.1:6379 without a password, in the same way with its data under target/redis; and the program
+#     redis-server, which some tests start themselves
 #   - Chromium and playwright-core for the Swagger UI test
 #   - schemathesis in target/venv
 #   - wrk, which `make bench` drives the service with
@@ -28,7 +30,7 @@ install() {
     fi
 }
 
-listens() { (exec 3<>/dev/tcp/127.0.0.1/3306) 2>/dev/null; }
+listens() { (exec 3<>"/dev/tcp/127.0.0.1/${1:-3306}") 2>/dev/null; }
 sql() { "$client" --no-defaults -h 127.0.0.1 -P 3306 -u root -N -B -e "$1" 2>/dev/null; }
 pick() { for name in "$@"; do command -v "$name" && return; [ -x "/usr/sbin/$name" ] && { echo "/usr/sbin/$name"; return; }; done; return 1; }
 
@@ -60,6 +62,26 @@ start_database() {
     tail "$target/mariadb.log" >&2
     fail "mariadbd did not start"
 }
+
+need_redis() {
+    local server data="$target/redis"
+    # Debian's package starts a server of its own where there is an init system; either will do.
+    pick redis-server >/dev/null || install redis-server
+    server=$(pick redis-server) || fail "redis-server is missing: please install it"
+    if ! listens 6379; then
+        mkdir -p "$data"
+        say "starting redis-server with its data in $data"
+        setsid "$server" --bind 127.0.0.1 --port 6379 --save "" --appendonly no --dir "$data" --daemonize no \
+            --pidfile "$data/pid" >>"$target/redis.log" 2>&1 </dev/null &
+        for _ in $(seq 100); do listens 6379 && break; sleep 0.1; done
+        listens 6379 || { tail "$target/redis.log" >&2; fail "redis-server did not start"; }
+    fi
+    [ "$(ask_redis PING)" = "+PONG" ] \
+        || fail "the server on 127.0.0.1:6379 is no Redis, or asks for a password. Stop it while the tests run: they then start one of their own."
+    say "Redis on 127.0.0.1:6379"
+}
+
+ask_redis() { (exec 3<>/dev/tcp/127.0.0.1/6379 && printf '%s\r\n' "$1" >&3 && head -n 1 <&3 | tr -d '\r') 2>/dev/null; }
 
 need_chromium() {
     pick chromium chromium-browser google-chrome >/dev/null || install chromium
@@ -96,5 +118,5 @@ need_wrk() {
 
 command -v curl >/dev/null || install curl
 parts=("$@")
-[ $# -gt 0 ] || parts=(database chromium playwright schemathesis)
+[ $# -gt 0 ] || parts=(database redis chromium playwright schemathesis)
 for part in "${parts[@]}"; do "need_$part"; done

@@ -40,6 +40,7 @@ pub mod outbox;
 pub mod provider;
 pub mod refresh_event;
 pub mod refresh_token;
+pub mod replica;
 pub mod sealing_key;
 pub mod setting;
 pub mod sink_link;

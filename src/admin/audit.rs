@@ -68,7 +68,7 @@ pub async fn record_if_admin(
 }
 
 /// As much of the text as its column holds: the effect must not fail for its record.
-fn clipped(text: &str, most: usize) -> String {
+pub(super) fn clipped(text: &str, most: usize) -> String {
     text.chars().take(most).collect()
 }
 

@@ -83,7 +83,7 @@ async fn by_secret(req: &HttpRequest, secret: &PlainToken) -> Result<Actor> {
     let watch = req.app_data::<Data<SecretWatch>>().ok_or_else(|| Error::internal("no watch is registered"))?;
     let now = state.clock.now();
     let Some(found) = secrets::find_valid(&state.db, &secret.hash(), now).await? else {
-        watch.wrong(client_address(req), now)?;
+        watch.wrong(client_address(req), now).await?;
         return Err(challenged(UNAUTHENTICATED.error("The secret is wrong, or it was revoked or has expired.")));
     };
     if let Some(minute) = watch.minute_to_record(found.id, now) {

@@ -16,6 +16,7 @@ pub mod page;
 pub mod patience;
 pub mod rate;
 pub mod readers;
+pub mod redis;
 #[cfg(test)]
 pub(crate) mod scratch;
 pub mod sealed;

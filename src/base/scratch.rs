@@ -27,6 +27,11 @@ pub(crate) const START: UtcMillis = UtcMillis(1_795_235_460_000);
 /// its own on an empty, migrated database. `LATCHKEY_TEST_MYSQL=off` leaves MySQL out.
 pub(crate) async fn on_each(test: impl AsyncFn(State)) {
     on(DatabaseKind::Sqlite, &test).await;
+    on_mysql(test).await;
+}
+
+/// The same on MySQL alone, for what is only there.
+pub(crate) async fn on_mysql(test: impl AsyncFn(State)) {
     if std::env::var("LATCHKEY_TEST_MYSQL").as_deref() != Ok("off") {
         on(DatabaseKind::Mysql, &test).await;
     }
@@ -78,6 +83,7 @@ async fn start(config: Config) -> State {
         clock: Clock::manual(START),
         sealer: Sealer::open(&master, &[(1, data_key)]).unwrap(),
         passwords: Passwords::default(),
+        redis: None,
         config,
         metrics,
         room: Room::default(),

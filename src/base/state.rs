@@ -16,6 +16,7 @@ use super::{
     error::{Error, Result},
     input::Room,
     metrics::Metrics,
+    redis::Redis,
     secret::{Passwords, Sealer},
     wake::Wakeups,
 };
@@ -34,6 +35,8 @@ pub struct Shared {
     pub db: Db,
     /// For writes.
     pub writer: Writer,
+    /// What replicas count together, where `redis.url` is set.
+    pub redis: Option<Redis>,
     /// The time.
     pub clock: Clock,
     /// Seals what must not lie in the database in clear.

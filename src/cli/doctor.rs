@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{Failure, Global, Outcome, runtime, say_line};
 use crate::{
-    base::{clock::Clock, db::open_for_migration},
+    base::{clock::Clock, db::open_for_migration, metrics::Metrics, redis::Redis},
     config::{Config, DatabaseKind, Loaded},
     server::watch::space_wrong,
 };
@@ -34,7 +34,9 @@ pub(super) fn run(global: &Global) -> Outcome {
             findings.push(finding("secrets file", private(&loaded.secrets_file)));
             findings.extend(files(&loaded));
             findings.push(finding("clock", clock()));
-            findings.extend(runtime()?.block_on(database(&loaded.config)));
+            let runtime = runtime()?;
+            findings.extend(runtime.block_on(database(&loaded.config)));
+            findings.extend(runtime.block_on(redis(&loaded.config)));
         }
         Err(Failure::Failed(lines)) => findings.push(finding("configuration", Err(lines.join("; ")))),
         Err(other) => return Err(other),
@@ -136,6 +138,15 @@ async fn database(config: &Config) -> Vec<Finding> {
     }
     let _ = db.close().await;
     findings
+}
+
+/// The Redis that replicas share, where one is configured.
+async fn redis(config: &Config) -> Option<Finding> {
+    let connected = match Metrics::new(Clock::System.now()) {
+        Ok(metrics) => Redis::connect(config, &metrics).await.transpose()?,
+        Err(error) => Err(error),
+    };
+    Some(finding("redis", connected.map(|_| "answers and takes writes".to_owned())))
 }
 
 async fn schema(db: &sea_orm::DatabaseConnection) -> Result<String, String> {

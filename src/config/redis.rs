@@ -10,7 +10,7 @@ use super::table::Key;
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Redis {
-    /// `redis://` or `rediss://` address, which may hold a password; empty: none.
+    /// `redis://` or `rediss://` address, which may hold a password; empty: none, and then there may be one replica only.
     pub url: Secret,
 }
 
@@ -18,5 +18,5 @@ pub(super) const KEYS: &[Key] = &[Key::new(
     "redis.url",
     Kind::Secret,
     "\"\"",
-    "redis:// or rediss:// address of the counters that several replicas share; one replica needs none.",
+    "redis:// or rediss:// address of the Redis where replicas on one MySQL count rates together; one alone needs none.",
 )];

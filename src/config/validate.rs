@@ -173,10 +173,9 @@ fn secrets(config: &Config, wrong: &mut Vec<Wrong>) {
     if !api_v3_key.is_empty() && api_v3_key.expose().len() != 32 {
         wrong.push(("wechat.api_v3_key", "must be exactly 32 bytes".into()));
     }
-    let redis = config.redis.url.expose();
-    let has_host = |scheme| redis.strip_prefix(scheme).is_some_and(|rest: &str| !rest.is_empty());
-    if !redis.is_empty() && !has_host("redis://") && !has_host("rediss://") {
-        wrong.push(("redis.url", "must begin with redis:// or rediss:// and name a host".into()));
+    if !config.redis.url.is_empty() && !is_redis(config.redis.url.expose()) {
+        let form = "redis://[user][:password@]host[:port][/number], or the same with rediss://";
+        wrong.push(("redis.url", format!("must be {form}")));
     }
 }
 
@@ -248,6 +247,21 @@ fn is_http(url: &str) -> bool {
     url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).is_some_and(|rest| {
         !rest.is_empty() && !rest.starts_with(['/', '?', '#', ':']) && !rest.contains(|c: char| c.is_whitespace())
     })
+}
+
+/// `redis://[user][:password@]host[:port][/number]`, or the same with `rediss://`.
+fn is_redis(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("redis://").or_else(|| url.strip_prefix("rediss://")) else { return false };
+    let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
+    let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
+    let (host, port) = match place.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, after)) => (host, after),
+        None => place.split_at(place.find(':').unwrap_or(place.len())),
+    };
+    let host_fits = |c: char| !c.is_whitespace() && !matches!(c, '?' | '#' | '/');
+    let is_port = port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+    let is_number = database.is_empty() || database.parse::<u32>().is_ok();
+    !host.is_empty() && host.chars().all(host_fits) && is_port && is_number
 }
 
 /// A scheme and a host, as browsers and app shells (`capacitor://localhost`) send it.

@@ -2,8 +2,9 @@
 
 use entity::{UtcMillis, app_install, device};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::LikeExpr,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect,
+    sea_query::{Expr, LikeExpr},
 };
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -32,9 +33,9 @@ pub async fn list(db: &impl ConnectionTrait, page: &PageQuery, query: &DeviceQue
     let mut devices = device::Entity::find();
     if let Some(search) = query.search.as_deref().filter(|search| !search.is_empty()) {
         let pattern = contains(search);
-        devices = devices.filter(
-            Condition::any().add(device::Column::Uuid.like(pattern.clone())).add(device::Column::Name.like(pattern)),
-        );
+        let uuid = uuid_as_text(db.get_database_backend());
+        devices =
+            devices.filter(Condition::any().add(uuid.like(pattern.clone())).add(device::Column::Name.like(pattern)));
     }
     let total = devices.clone().count(db).await?;
     if let Some((created, id)) = page.position::<(i64, i64)>()? {
@@ -73,6 +74,15 @@ pub async fn list(db: &impl ConnectionTrait, page: &PageQuery, query: &DeviceQue
 pub async fn describe(db: &impl ConnectionTrait, row: device::Model) -> Result<AdminDevice> {
     let installs = app_install::Entity::find().filter(app_install::Column::DeviceId.eq(row.id)).count(db).await?;
     Ok(AdminDevice::new(row, i64::try_from(installs).unwrap_or(i64::MAX)))
+}
+
+/// The uuid for a search, which looks past upper and lower case: on MySQL the column itself is bytes.
+fn uuid_as_text(backend: DbBackend) -> Expr {
+    let uuid = Expr::col((device::Entity, device::Column::Uuid));
+    match backend {
+        DbBackend::MySql => Expr::cust_with_expr("CONVERT(? USING utf8mb4) COLLATE utf8mb4_unicode_ci", uuid),
+        _ => uuid,
+    }
 }
 
 /// A LIKE pattern for texts that contain `part`, whatever signs are in it.

@@ -15,7 +15,8 @@ use crate::{
         attempts::{self, Attempt, Limit},
         error::{Error, Result, TOO_MANY_REQUESTS},
         input::client_address,
-        rate::{Quota, Rates},
+        rate::{Quota, Windows},
+        redis::Redis,
         secret::Secret,
         state::State,
     },
@@ -27,17 +28,23 @@ const FIVE_IN_15_MINUTES: Limit =
     Limit { most: 5, window_ms: 15 * 60_000, lock_ms: 15 * 60_000, refusal: &TOO_MANY_REQUESTS };
 
 /// Calls of each address that may cost an Argon2id run: `kv.rate_address` a minute.
-#[derive(Debug, Default)]
-pub struct AddressRates(Rates<IpAddr>);
+#[derive(Debug)]
+pub struct AddressRates(Windows<IpAddr>);
 
 impl AddressRates {
+    /// Counts calls in this process, or over all replicas where they share a Redis.
+    #[must_use]
+    pub fn new(redis: Option<&Redis>) -> Self {
+        Self(Windows::new("address", redis))
+    }
+
     /// IPv6 clients usually have a /64 to themselves, so that counts as one address.
-    fn count(&self, ip: IpAddr, limit: u32, state: &State) -> Result<Option<Quota>> {
+    async fn count(&self, ip: IpAddr, limit: u32, state: &State) -> Result<Option<Quota>> {
         let subject = match ip {
             IpAddr::V4(_) => ip,
             IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
         };
-        self.0.count(subject, limit, state.clock.now())
+        self.0.count(subject, limit, state.clock.now()).await
     }
 
     /// Forgets windows that are over.
@@ -77,9 +84,9 @@ impl Toll {
     ///
     /// # Errors
     /// 429 when the limit was reached before.
-    pub fn pay(&self) -> Result<()> {
+    pub async fn pay(&self) -> Result<()> {
         if self.paid.get().is_none() {
-            let quota = self.rates.count(self.ip, self.limit, &self.state)?;
+            let quota = self.rates.count(self.ip, self.limit, &self.state).await?;
             let _ = self.paid.set(quota); // nobody else has it
         }
         Ok(())
@@ -117,7 +124,7 @@ pub async fn require_password(toll: &Toll, device: &device::Model, given: Option
 /// 429 after five wrong ones in 15 minutes or too many calls.
 pub async fn is_password(toll: &Toll, device: &device::Model, given: &Secret) -> Result<bool> {
     let Some(hash) = &device.password_hash else { return Ok(true) };
-    toll.pay()?;
+    toll.pay().await?;
     let state = &toll.state;
     let attempt = Attempt::from_address("device-password", device.uuid.as_str(), toll.ip);
     let (tried, now) = (attempt.clone(), state.clock.now());

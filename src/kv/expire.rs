@@ -32,7 +32,7 @@ pub async fn purge(state: &State, store: &Store) -> Result<u64> {
             .await?;
         let found = rows.len();
         for (device_id, changes) in by_device(rows) {
-            let op = Op { device_id, install_id: None, ip: String::new(), changes, is_batch: true };
+            let op = Op { device_id, install_id: None, ip: String::new(), changes, is_batch: true, record: None };
             let done = store.write(op).await;
             match done {
                 Ok(done) => {

@@ -1,6 +1,6 @@
 //! The hot read: token and value in one query, so that no cache of tokens can be stale.
 
-use entity::{UtcMillis, kv_store};
+use entity::{UtcMillis, kv_store, table};
 use rusqlite::OptionalExtension;
 use sea_orm::{ConnectionTrait, EntityTrait};
 use sqlx::{AssertSqlSafe, Row as _};
@@ -76,6 +76,11 @@ impl Store {
     pub fn hint(&self, token: &HashedToken) -> Option<Grant> {
         self.hints.get(token)
     }
+}
+
+/// The beginning of a query for the grants of certain installs; what their ids are comes after it.
+pub(super) fn grants_by_id() -> String {
+    format!("SELECT id, device_id, read_only FROM {} WHERE id", table::name("app_install"))
 }
 
 /// Columns `id, device_id, read_only` of an install.

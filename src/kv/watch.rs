@@ -50,3 +50,13 @@ async fn look(state: &State, seen: &mut HashMap<i64, Option<Sight>>) -> Result<(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bound_of_a_second_leaves_time_for_the_answer() {
+        assert!(EVERY * 2 <= Duration::from_secs(1));
+    }
+}

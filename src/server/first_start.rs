@@ -22,7 +22,7 @@ use crate::{
     providers,
 };
 
-const INITIALISED: &str = "initialised_at";
+pub(super) const INITIALISED: &str = "initialised_at";
 const MASTER_KEY: &str = "master_key_fingerprint";
 const JWT_SECRET: &str = "jwt_secret_fingerprint";
 const PROVIDERS_SEEDED: &str = "providers_seeded_at";

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use actix_web::web::{Data, ServiceConfig};
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{instance, jobs};
+use super::{instance, jobs, replica::Replica};
 use crate::{
     admin::SecretWatch,
     base::{db::StartError, http_client::HttpClient, state::State},
@@ -29,35 +29,57 @@ pub(super) struct Live {
     secret_watch: Data<SecretWatch>,
     scheduler: Data<Scheduler>,
     providers: Data<Providers>,
+    replica: Data<Replica>,
     beside: TaskTracker,
+    beating: TaskTracker,
+    /// Ends the signs of life, last of all.
+    ended: CancellationToken,
 }
 
 impl Live {
-    /// Makes them and starts what runs on its own.
+    /// Takes a place among the replicas, then makes them and starts what runs on its own.
     ///
     /// # Errors
-    /// When the database fails.
+    /// When another replica is in the way, or the database fails.
     pub(super) async fn start(state: &State) -> Result<Self, StartError> {
+        let instance = instance::name(&state.config.database)?;
+        let replica = Replica::take(state, &instance).await?;
+        let live = Self::begin(state, &instance, replica.clone()).await;
+        if live.is_err() {
+            replica.leave().await;
+        }
+        live
+    }
+
+    async fn begin(state: &State, instance: &str, replica: Replica) -> Result<Self, StartError> {
         let settings = Settings::load(state.clone()).await;
         let settings = settings.map_err(|error| format!("the settings cannot be read: {error}"))?;
         let store = Data::new(Store::new(state));
-        let instance = instance::name(&state.config.database)?;
-        let scheduler = Scheduler::new(state.clone(), &instance, jobs::all(&store)?);
+        let redis = state.redis.as_ref();
+        let scheduler = Scheduler::new(state.clone(), instance, jobs::all(&store)?);
         scheduler.start().await?;
         let client = HttpClient::new(state.config.security.allow_private_targets);
         let live = Self {
             settings: Data::new(settings),
             store,
-            meter: Data::default(),
-            address_rates: Data::default(),
-            secret_watch: Data::default(),
+            meter: Data::new(Meter::new(redis)),
+            address_rates: Data::new(AddressRates::new(redis)),
+            secret_watch: Data::new(SecretWatch::new(redis)),
             scheduler: Data::new(scheduler),
             providers: Data::new(Providers::new(state, client)),
+            replica: Data::new(replica.clone()),
             beside: TaskTracker::new(),
+            beating: TaskTracker::new(),
+            ended: CancellationToken::new(),
         };
+        live.beating.spawn(replica.keep(live.ended.clone()));
+        live.beating.close();
         live.beside.spawn(live.settings.get_ref().clone().watch(state.closing.clone()));
         live.beside.spawn(kv::watch(state.clone()));
         live.beside.spawn(sweep(state.clone(), live.meter.clone(), live.address_rates.clone()));
+        if let Some(redis) = state.redis.clone() {
+            live.beside.spawn(redis.watch(state.closing.clone()));
+        }
         live.beside.close();
         Ok(live)
     }
@@ -71,6 +93,7 @@ impl Live {
             .app_data(self.secret_watch.clone())
             .app_data(self.scheduler.clone())
             .app_data(self.providers.clone());
+            .app_data(self.replica.clone());
     }
 
     /// Ends the jobs and everything beside the requests. `closing` must have been cancelled.
@@ -81,6 +104,11 @@ impl Live {
             log::warn!("not everything beside the requests ended in time");
         }
         flush(state, &self.meter).await;
+        self.ended.cancel();
+        // A sign of life after the leave would be a new place.
+        if tokio::time::timeout(patience, self.beating.wait()).await.is_ok() {
+            self.replica.leave().await;
+        }
     }
 }
 

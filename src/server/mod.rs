@@ -13,6 +13,7 @@ pub mod logging;
 pub mod openapi;
 mod pages;
 mod problems;
+mod replica;
 pub mod routes;
 mod tls;
 pub mod watch;
@@ -32,6 +33,7 @@ use crate::{
         db::{self, Db, ServerLock, StartError},
         input::Room,
         metrics::Metrics,
+        redis::Redis,
         secret::Passwords,
         state::{Shared, State},
         wake::Wakeups,
@@ -58,7 +60,7 @@ pub struct Running {
     lock: Option<ServerLock>,
 }
 
-/// Starts a service: lock, schema, secrets, writer, readers, HTTP. It answers requests when this returns.
+/// Starts a service: lock, Redis, schema, secrets, writer, readers, place among the replicas, jobs, HTTP. It answers requests when this returns.
 ///
 /// # Errors
 /// A sentence for the operator: what does not work, and with which value.
@@ -83,15 +85,17 @@ async fn prepare(config: Config, clock: Clock) -> Result<(State, Option<ServerLo
     entity::table::set_prefix(&config.database.table_prefix);
     migration::set_table_prefix(&config.database.table_prefix);
     let lock = ServerLock::take(&config.database)?;
-    db::migrate(&config.database, config.database.auto_migrate).await?;
     let metrics = Metrics::new(clock.now())?;
+    let redis = Redis::connect(&config, &metrics).await?;
+    db::migrate(&config.database, config.database.auto_migrate).await?;
     let writer = Writer::start(&config.database, metrics.commits()).await?;
     let db = Db::connect(&config.database, writer.generation()).await?;
     let (config, sealer) = first_start::prepare(config, &db, &writer, &clock).await?;
     let passwords = Passwords::default();
     let (room, wakeups) = (Room::default(), Wakeups::default());
     let (stopping, closing) = (CancellationToken::new(), CancellationToken::new());
-    let shared = Shared { config, db, writer, clock, sealer, passwords, room, wakeups, metrics, stopping, closing };
+    let shared =
+        Shared { config, db, writer, redis, clock, sealer, passwords, room, wakeups, metrics, stopping, closing };
     Ok((State::new(shared), lock))
 }
 
@@ -162,7 +166,16 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     let no_signals = |error: io::Error| format!("cannot wait for signals: {error}");
     let mut terminate = unix::signal(unix::SignalKind::terminate()).map_err(no_signals)?;
     let mut interrupt = unix::signal(unix::SignalKind::interrupt()).map_err(no_signals)?;
-    let mut running = start(config, Clock::System).await?;
+    let started = tokio::select! {
+        running = start(config, Clock::System) => Some(running?),
+        // It may be waiting for another replica's end. Wherever it is cut off, the next start can go on.
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+    };
+    let Some(mut running) = started else {
+        log::warn!("told to stop before it had started");
+        return Ok(());
+    };
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

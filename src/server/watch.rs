@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use actix_web::{HttpRequest, HttpResponse, get, http::header};
+use actix_web::{HttpRequest, HttpResponse, get, http::header, web};
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{ConnectionTrait, Statement};
 use serde::Serialize;
@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::replica::Replica;
 use crate::base::{
     db::Db,
     error::{Class, Error, Kind, Problem, Result, UNAUTHENTICATED},
@@ -63,7 +64,7 @@ async fn health() -> HttpResponse {
 /// One thing the service stands on.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 struct Check {
-    /// `stopping`, `database`, `migrations` or `disk`.
+    /// `stopping`, `database`, `migrations`, `disk` (SQLite) or `replica` (MySQL).
     #[schema(example = "database")]
     name: &'static str,
     /// Whether it is well.
@@ -89,7 +90,7 @@ struct Readiness {
 /// Readiness
 ///
 /// Answers 200 when the service should get requests: the database answers, its schema is current, there is space on
-/// the disk (SQLite), and the service is not stopping. The problem of a 503 has the same `checks`.
+/// the disk (SQLite), no replica lives that it must not live beside (MySQL), and the service is not stopping. The problem of a 503 has the same `checks`.
 #[utoipa::path(operation_id = "getReady", tag = "operations",
     responses(
         (status = 200, description = "Requests are wanted.", body = Readiness,
@@ -98,8 +99,8 @@ struct Readiness {
             content_type = "application/problem+json"),
     ))]
 #[get("/ready")]
-async fn ready(state: State) -> Result<HttpResponse> {
-    let checks = checks(&state).await;
+async fn ready(state: State, replica: web::Data<Replica>) -> Result<HttpResponse> {
+    let checks = checks(&state, &replica).await;
     let wrong: Vec<&str> = checks.iter().filter(|check| !check.ok).map(|check| check.name).collect();
     if wrong.is_empty() {
         return Ok(HttpResponse::Ok().json(Readiness { status: "ready", checks }));
@@ -108,7 +109,7 @@ async fn ready(state: State) -> Result<HttpResponse> {
     Err(NOT_READY.error(detail).with("checks", json!(checks)).caused_by("see the checks"))
 }
 
-async fn checks(state: &State) -> Vec<Check> {
+async fn checks(state: &State, replica: &Replica) -> Vec<Check> {
     let check = |name, wrong: Option<&'static str>| Check { name, ok: wrong.is_none(), message: wrong };
     let schema = timeout(PATIENCE, pending(&state.db)).await;
     let database = match schema {
@@ -126,9 +127,10 @@ async fn checks(state: &State) -> Vec<Check> {
         check("database", database),
         check("migrations", migrations),
     ];
-    if let Some(file) = state.db.sqlite_path() {
-        checks.push(check("disk", space_wrong(file)));
-    }
+    checks.push(match state.db.sqlite_path() {
+        Some(file) => check("disk", space_wrong(file)),
+        None => check("replica", replica.aside()),
+    });
     checks
 }
 

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How often other replicas' changes are looked for: often enough that a change holds everywhere within a second.
-const POLL: Duration = Duration::from_millis(800);
+pub(super) const POLL: Duration = Duration::from_millis(500);
 
 /// The settings in force. Cheap to clone and to read.
 #[derive(Clone, Debug)]

@@ -100,3 +100,8 @@ fn every_setting_is_a_configuration_value_with_a_range() {
         assert!(min < max, "{}", entry.name);
     }
 }
+
+#[test]
+fn the_bound_of_a_second_leaves_time_for_the_answer() {
+    assert!(live::POLL * 2 <= std::time::Duration::from_secs(1));
+}

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
 use crate::kit::{Answer, Call, Device, Process, TestApp, encoded};
@@ -142,7 +143,7 @@ on_both! {
         let one = app.get(&format!("/public-api/devices/{}", device.uuid)).root().send().await.expect(200);
         assert_eq!((&one["key_count"], &one["byte_count"], &one["install_count"], &one["revision"]), (&json!(1), &json!(10), &json!(2), &json!(1)));
         assert_eq!(one["has_password"], false);
-        for (search, found) in [("room", 2), ("hall_", 1), ("%25", 0), ("Named", 4), (&device.uuid[..8], 1)] {
+        for (search, found) in [("room", 2), ("hall_", 1), ("%25", 0), ("Named", 4), (&device.uuid[..8], 1), (&device.uuid.to_uppercase(), 1)] {
             let page = app.get(&format!("/public-api/devices?search={search}")).root().send().await.expect(200);
             assert_eq!(page["total"], found, "{search}");
             assert_eq!(page["items"].as_array().unwrap().len(), found, "{search}");
@@ -250,6 +251,19 @@ on_both! {
         assert_eq!((&last["actor"], &last["ip"], &last["request_id"]), (&json!("root"), &json!("127.0.0.1"), &json!("the-request")));
         app.delete(&format!("/public-api/apps/{id}")).root().send().await.problem(404, "APP_NOT_FOUND");
         assert_eq!(audited(&app).await, expected, "what was refused was not done");
+    }
+
+    async fn a_write_of_an_admin_that_cannot_be_recorded_does_not_happen(app: TestApp) {
+        let device = app.new_device().await;
+        app.set(&device, "k", &json!(1)).await;
+        let outside = app.database.connect().await;
+        outside.execute_unprepared("DROP TABLE audit_event").await.unwrap();
+        outside.close().await.unwrap();
+        let path = format!("/public-api/devices/{}/kv/k", device.uuid);
+        for call in [app.put(&path, &json!(2)), app.delete(&path)] {
+            assert_eq!(call.root().open().await.status(), 500);
+            assert_eq!(app.get("/kv/k").token(&device.token).send().await.expect(200), json!(1));
+        }
     }
 
     async fn what_owners_do_is_not_the_admins_record(app: TestApp) {

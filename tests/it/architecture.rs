@@ -28,7 +28,7 @@ const WRITERS: &[(&str, &[&str])] = &[
     ("kv", &["device", "kv_change", "kv_store"]),
     ("providers", &["provider"]),
     ("scheduler", &["job", "task"]),
-    ("server", &["meta", "sealing_key"]),
+    ("server", &["meta", "replica", "sealing_key"]),
     ("settings", &["setting"]),
 ];
 

@@ -37,6 +37,7 @@ mod outage;
 mod providers;
 mod quotas;
 mod rates;
+mod redis;
 mod refresh;
 mod replicas;
 mod revocation;

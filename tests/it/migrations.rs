@@ -9,7 +9,7 @@ use sea_orm::{
 };
 use serde_json::{Value, json};
 
-use crate::kit::{Database, Process, TestApp, block_on};
+use crate::kit::{Database, Process, Redis, TestApp, block_on};
 
 /// One connection, as a migration needs it: SQLite switches foreign keys for a connection.
 async fn connect(database: &Database) -> DatabaseConnection {
@@ -126,6 +126,9 @@ with_both! {
             app.halt().await;
             let db = connect(&database).await;
             apply(&db, command).await;
+            if matches!(command, Command::Down) {
+                apply(&db, command).await; // the last migration with rows of the store
+            }
             if matches!(command, Command::Reset) {
                 assert!(schema(&database, &db).await.is_empty());
             }
@@ -287,8 +290,10 @@ fn of_processes_that_migrate_at_once_each_finds_the_whole_schema() {
 fn of_processes_that_start_at_once_on_a_new_database_one_initialises_it() {
     block_on(async {
         let database = Database::mysql().await;
-        let start = async || {
+        let start = async |number| {
+            let folder = database.replica(number);
             Process::serve_with(&database, |command| {
+                command.current_dir(folder).env("LATCHKEY__REDIS__URL", Redis::SHARED);
                 command.env("LATCHKEY__AUTH__PASSWORD", "a password of the tests");
                 command.env("LATCHKEY__AUTH__JWT_SECRET", "a-jwt-secret-of-the-tests-1234567890");
                 command.env(
@@ -298,7 +303,7 @@ fn of_processes_that_start_at_once_on_a_new_database_one_initialises_it() {
             })
             .await
         };
-        let both = futures_util::future::join(start(), start()).await;
+        let both = futures_util::future::join(start(1), start(2)).await;
         let db = connect(&database).await;
         assert_eq!(entity::admin_user::Entity::find().count(&db).await.unwrap(), 1);
         assert_eq!(entity::sealing_key::Entity::find().count(&db).await.unwrap(), 1);
@@ -331,7 +336,7 @@ macro_rules! every_entity_reads_its_table {
 
 every_entity_reads_its_table! {
     admin_session admin_user api_secret app app_install attempt audit_event device idempotency_key job kv_change kv_store
-    lease meta sealing_key setting task
+    lease meta replica sealing_key setting task
 }
 
 on_both! {

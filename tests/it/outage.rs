@@ -43,10 +43,10 @@ struct Small {
 }
 
 impl Small {
-    /// A file system of a few megabytes, if this user may mount one.
+    /// A file system of a hundred megabytes (the log of the database alone may take a third), if this user may mount one.
     fn mount(database: &Database) -> Option<Self> {
         let folder = database.folder.clone();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=20m", "tmpfs"]).arg(&folder).status();
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=100m", "tmpfs"]).arg(&folder).status();
         mounted.is_ok_and(|status| status.success()).then_some(Self { folder, mounted: true })
     }
 }
@@ -109,11 +109,12 @@ async fn fill_up(database: &Database, process: Process, make_room: impl FnOnce(&
     assert!(after.status == 200, "writes go on: {}\n{}", after.text(), Process::log(database));
     for nth in 0..3 {
         let uuid = format!("late {nth}");
-        answered(process.call("POST", "/devices").json(&json!({"uuid": uuid, "name": "n"}))).await.expect(201);
+        let answer = answered(process.call("POST", "/devices").json(&json!({"uuid": uuid, "name": "n"}))).await;
+        assert!(answer.status == 201, "writes go on: {}\n{}", answer.text(), Process::log(database));
         devices.push(uuid);
     }
     let outcome = run_for(&mut load, &process, Duration::from_millis(300)).await;
-    assert!(outcome.acknowledged > 0 && outcome.unavailable == 0, "{outcome:?}");
+    assert!(outcome.acknowledged > 0 && outcome.unavailable == 0, "{outcome:?}\n{}", Process::log(database));
 
     process.kill();
     let process = Process::serve_logged(database, |_| {}).await;
@@ -136,7 +137,7 @@ fn a_full_disk_refuses_writes_and_nothing_else() {
             return;
         };
         let ballast = database.folder.join("ballast");
-        std::fs::write(&ballast, vec![1; 6 << 20]).expect("a file to be deleted");
+        std::fs::write(&ballast, vec![1; 40 << 20]).expect("a file to be deleted");
         let process = Process::serve_logged(&database, |_| {}).await;
         let ready = process.call("GET", "/ready").send().await.problem(503, "NOT_READY");
         let wrong: Vec<_> =

@@ -3,7 +3,6 @@
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
-    path::Path,
     sync::Arc,
 };
 
@@ -17,7 +16,7 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
 
-use crate::kit::{Database, Process, TestApp};
+use crate::kit::{Database, Process, TestApp, certificate};
 
 fn config(database: &Database) -> Config {
     let mut config = Config::default();
@@ -122,18 +121,6 @@ fn over_tls(addr: SocketAddr, certificate: &str, request: &str) -> String {
     let mut answer = String::new();
     let _ = stream.read_to_string(&mut answer); // the server may close without taking leave
     answer
-}
-
-/// A certificate of its own making, by openssl.
-fn certificate(folder: &Path) -> (String, String) {
-    let path = |name: &str| folder.join(name).display().to_string();
-    let (certificate, key) = (path("certificate.pem"), path("key.pem"));
-    let mut openssl = std::process::Command::new("openssl");
-    openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1"]);
-    openssl.args(["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]);
-    openssl.args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", &key, "-out", &certificate]);
-    assert!(openssl.output().unwrap().status.success());
-    (certificate, key)
 }
 
 #[tokio::test]

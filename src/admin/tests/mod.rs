@@ -70,7 +70,7 @@ async fn maybe(req: HttpRequest) -> Result<String> {
 async fn app(state: &State) -> Running {
     let app = App::new()
         .app_data(state.clone())
-        .app_data(Data::new(SecretWatch::default()))
+        .app_data(Data::new(SecretWatch::new(None)))
         .route("/verify", web::get().to(verify))
         .route("/maybe", web::get().to(maybe))
         .configure(|cfg| routes(&mut ServiceConfig::new(cfg)));

@@ -66,7 +66,7 @@ async fn get(state: State, _call: Call, req: HttpRequest) -> Result<web::Json<Ap
     security(("SiteKey" = [])))]
 #[post("/apps/{id}/authorize")]
 async fn authorize(state: State, toll: Toll, call: Call, req: HttpRequest) -> Result<HttpResponse> {
-    toll.pay()?;
+    toll.pay().await?;
     let outcome = async {
         let app_id = path_id(&req, "id")?;
         let request: Authorize = call.json(&req)?;

@@ -7,9 +7,11 @@ use sea_orm::{DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, Tr
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{RETRIES, back_off, thread::Turn};
+use super::{
+    RETRIES, back_off,
+    thread::{Turn, is_out, make_room},
+};
 use crate::base::{
-    db::Generation,
     error::{Class, Error, Result},
     metrics::CommitMetrics,
     patience::Patience,
@@ -91,10 +93,15 @@ pub(super) async fn serve(
                 }
             }
             Turn::Sqlite(connection, generation) => {
-                let _turn = connection.lock().await;
-                let (count, start) = (jobs.len(), Instant::now());
-                commit_group(&orm, generation, jobs).await;
-                commits.observe("general", count, start.elapsed());
+                let (mut jobs, connection) = (jobs, connection.lock().await);
+                let start = Instant::now();
+                let mut done = commit_group(&orm, &mut jobs).await;
+                if is_out(&done.committed) && make_room(&connection) {
+                    done = commit_group(&orm, &mut jobs).await;
+                }
+                generation.advance();
+                commits.observe("general", jobs.len(), start.elapsed());
+                done.answer(jobs);
             }
         }
     }
@@ -102,42 +109,54 @@ pub(super) async fn serve(
     let _ = places.acquire_many(PLACES).await;
 }
 
+/// What came of a group.
+struct Done {
+    /// Each job's own outcome, as far as they were run.
+    own: Vec<Result<()>>,
+    committed: Result<()>,
+}
+
+impl Done {
+    fn answer(self, jobs: Vec<Box<dyn Job>>) {
+        let rest = std::iter::repeat_with(|| Ok(()));
+        for (job, own) in jobs.into_iter().zip(self.own.into_iter().chain(rest)) {
+            let outcome = match (&self.committed, own) {
+                (Ok(()), own) | (Err(_), own @ Err(_)) => own,
+                (Err(error), Ok(())) => Err(error.again()),
+            };
+            job.finish(outcome);
+        }
+    }
+}
+
 /// One transaction for all, one savepoint for each. An outage undoes the whole group and is everybody's answer.
-async fn commit_group(orm: &DatabaseConnection, generation: &Generation, jobs: Vec<Box<dyn Job>>) {
-    let mut done: Vec<(Box<dyn Job>, Result<()>)> = Vec::with_capacity(jobs.len());
-    let mut jobs = jobs.into_iter();
+async fn commit_group(orm: &DatabaseConnection, jobs: &mut [Box<dyn Job>]) -> Done {
+    let mut own = Vec::with_capacity(jobs.len());
     let committed: Result<()> = async {
         let immediate = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..Default::default()
         };
         let tx = orm.begin_with_options(immediate).await?;
-        for mut job in jobs.by_ref() {
+        for job in jobs {
             let savepoint = tx.begin().await?;
             let outcome = job.run(&savepoint).await;
             match &outcome {
                 Ok(()) => savepoint.commit().await?,
                 Err(error) if error.kind().class == Class::Unavailable => {
                     let error = error.again();
-                    done.push((job, outcome));
+                    own.push(outcome);
                     return Err(error);
                 }
                 Err(_) => savepoint.rollback().await?,
             }
-            done.push((job, outcome));
+            own.push(outcome);
         }
         tx.commit().await?;
         Ok(())
     }
     .await;
-    generation.advance();
-    for (job, own) in done.into_iter().chain(jobs.map(|job| (job, Ok(())))) {
-        let outcome = match (&committed, own) {
-            (Ok(()), own) | (Err(_), own @ Err(_)) => own,
-            (Err(error), Ok(())) => Err(error.again()),
-        };
-        job.finish(outcome);
-    }
+    Done { own, committed }
 }
 
 /// One transaction, run again when it loses against another.

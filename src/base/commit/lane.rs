@@ -7,7 +7,10 @@ use sqlx::{Connection as _, MySqlConnection};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{RETRIES, back_off, closed, enqueue, thread::Turn};
+use super::{
+    RETRIES, back_off, closed, enqueue,
+    thread::{Turn, is_out, make_room},
+};
 use crate::base::{
     error::{Class, Error, Result},
     metrics::CommitMetrics,
@@ -120,7 +123,11 @@ async fn transaction<B: Batch>(batch: &B, turn: &Turn, ops: &[B::Op]) -> Result<
     let outcomes = loop {
         let outcomes = match turn {
             Turn::Sqlite(connection, generation) => {
-                let outcomes = on_sqlite(batch, &*connection.lock().await, ops).await;
+                let connection = connection.lock().await;
+                let mut outcomes = on_sqlite(batch, &connection, ops).await;
+                if is_out(&outcomes) && make_room(&connection) {
+                    outcomes = on_sqlite(batch, &connection, ops).await;
+                }
                 generation.advance();
                 outcomes
             }

@@ -14,6 +14,7 @@ use super::{Starter, general, general::Job};
 use crate::{
     base::{
         db::{self, Generation, StartError},
+        error::{Class, Result},
         metrics::CommitMetrics,
         patience::Patience,
     },
@@ -25,6 +26,17 @@ use crate::{
 pub(super) enum Turn {
     Sqlite(Mutex<rusqlite::Connection>, Generation),
     MySql(sqlx::MySqlPool, Patience),
+}
+
+/// Whether the database was out: the disk may be full.
+pub(super) fn is_out<T>(outcome: &Result<T>) -> bool {
+    outcome.as_ref().is_err_and(|error| error.kind().class == Class::Unavailable)
+}
+
+/// Gives back what the write-ahead log occupies, which is a good deal: pages that the file has already need no more room.
+/// True when it did.
+pub(super) fn make_room(connection: &rusqlite::Connection) -> bool {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).is_ok_and(|busy: i64| busy == 0)
 }
 
 /// The thread's body. Tells `ready` when connections are open or why not, and ends after everything was written.
@@ -73,7 +85,7 @@ pub(super) fn run(
         running.wait().await;
         if let Turn::Sqlite(connection, _) = turn.as_ref() {
             let connection = connection.lock().await;
-            let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+            make_room(&connection);
         }
         let _ = orm.close().await;
     });

@@ -121,8 +121,11 @@ impl Db {
         }
     }
 
-    /// Closes the pool.
+    /// Lets no more reads in, and closes the pool.
     pub async fn close(&self) {
+        if let Hot::MySql(own) = &self.hot {
+            own.close();
+        }
         let _ = self.readers.orm.clone().close().await;
     }
 }

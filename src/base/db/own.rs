@@ -8,7 +8,10 @@ use std::{
     cell::RefCell,
     collections::HashMap,
     rc::Rc,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -31,6 +34,7 @@ pub(super) struct OwnConnections {
     most: usize,
     lifetime: Duration,
     patience: Patience,
+    closed: Arc<AtomicBool>,
 }
 
 struct Idle {
@@ -52,7 +56,19 @@ thread_local! {
 impl OwnConnections {
     pub(super) fn new(options: MySqlConnectOptions, most: usize, lifetime: Duration, patience: Patience) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
-        Self { options, number: NUMBER.fetch_add(1, Ordering::Relaxed), most, lifetime, patience }
+        Self {
+            options,
+            number: NUMBER.fetch_add(1, Ordering::Relaxed),
+            most,
+            lifetime,
+            patience,
+            closed: Arc::default(),
+        }
+    }
+
+    /// Lets no more reads in. Connections are closed when they are next looked at, or with their thread.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
     }
 
     /// Runs `read` on one of this thread's connections. After an error, or when it is dropped half-way, the connection
@@ -61,6 +77,9 @@ impl OwnConnections {
         &self,
         read: impl AsyncFnOnce(&mut MySqlConnection) -> sqlx::Result<T>,
     ) -> sqlx::Result<T> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(sqlx::Error::PoolClosed);
+        }
         let shelf = self.shelf();
         let place = timeout(ACQUIRE, shelf.places.acquire()).await;
         let _place = place.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)?;

@@ -113,7 +113,7 @@ impl Shared {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags)?;
         connection.busy_timeout(Duration::from_secs(5))?;
-        connection.execute_batch("PRAGMA query_only = on; PRAGMA cache_size = -8000;")?;
+        connection.execute_batch("PRAGMA query_only = on; PRAGMA cache_size = -16000;")?;
         let reader = Arc::new(Mutex::new(Reader { connection, snapshot: None }));
         self.all.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&reader));
         Ok(reader)
@@ -172,5 +172,68 @@ async fn end_old_snapshots(shared: Weak<Shared>) {
         }
         drop(shared);
         tokio::time::sleep(OLDEST).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A database with one number in it, its readers, and another connection to it.
+    fn opened(name: &str) -> (SqliteReaders, Generation, Connection) {
+        let folder = std::env::temp_dir().join(format!("latchkey_readers_{name}_{}", uuid::Uuid::new_v4().simple()));
+        std::fs::create_dir(&folder).unwrap();
+        let path = folder.join("a.db");
+        let other = Connection::open(&path).unwrap();
+        other.busy_timeout(Duration::from_secs(60)).unwrap();
+        other
+            .execute_batch("PRAGMA journal_mode = wal; CREATE TABLE t (n INTEGER); INSERT INTO t VALUES (1);")
+            .unwrap();
+        let generation = Generation::default();
+        (SqliteReaders::new(path.to_str().unwrap(), generation.clone()), generation, other)
+    }
+
+    fn number(readers: &SqliteReaders) -> i64 {
+        readers.read(|db| db.query_row("SELECT n FROM t", [], |row| row.get(0))).unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn what_this_process_committed_is_seen_by_the_next_read() {
+        let (readers, generation, writer) = opened("own");
+        for round in 1..1000 {
+            assert_eq!(number(&readers), round);
+            writer.execute("UPDATE t SET n = n + 1", []).unwrap();
+            generation.advance();
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn what_another_process_committed_is_seen_before_long() {
+        let (readers, _, other) = opened("other");
+        assert_eq!(number(&readers), 1);
+        other.execute("UPDATE t SET n = 2", []).unwrap();
+        let guard = Instant::now();
+        while number(&readers) == 1 {
+            assert!(guard.elapsed() < Duration::from_secs(60), "the snapshot lives for ever");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_snapshot_that_nobody_reads_from_does_not_hold_up_the_log() {
+        let (readers, generation, writer) = opened("idle");
+        assert_eq!(number(&readers), 1);
+        writer.execute("UPDATE t SET n = 2", []).unwrap();
+        generation.advance();
+        // It waits for readers, and says 1 when it gave up.
+        let busy: i64 = writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).unwrap();
+        assert_eq!(busy, 0);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_read_that_fails_leaves_no_snapshot_behind() {
+        let (readers, ..) = opened("failing");
+        let failed = readers.read(|db| db.query_row("SELECT nothing FROM t", [], |row| row.get::<_, i64>(0)));
+        assert!(failed.is_err());
+        assert_eq!(number(&readers), 1);
     }
 }

@@ -69,6 +69,12 @@ fn values_that_belong_together_are_checked_together() {
         ("wechat: { api_base: \"https://\" }", "wechat.api_base"),
         ("wechat: { platform_public_key_id: a }", "wechat.platform_public_key_file"),
         ("redis: { url: localhost }", "redis.url"),
+        ("redis: { url: \"http://localhost\" }", "redis.url"),
+        ("redis: { url: \"redis://\" }", "redis.url"),
+        ("redis: { url: \"redis://user:secret@\" }", "redis.url"),
+        ("redis: { url: \"redis://host:many\" }", "redis.url"),
+        ("redis: { url: \"redis://host/first\" }", "redis.url"),
+        ("redis: { url: \"rediss://host#insecure\" }", "redis.url"),
         ("recharge: { min_amount: 20, amounts: [50], max_amount: 10 }", "recharge.min_amount"),
         ("recharge: { amounts: [0.5] }", "recharge.amounts"),
         ("recharge: { amounts: [5, 5.00] }", "recharge.amounts"),
@@ -82,6 +88,8 @@ fn values_that_belong_together_are_checked_together() {
         "database: { type: mysql, database: latchkey }",
         "kv: { cors_origins: [\"*\", capacitor://localhost, \"http://localhost:5173\"] }",
         "redis: { url: \"rediss://:p@host:6379/0\" }",
+        "redis: { url: \"redis://user:p%40ss@[::1]:6380\" }",
+        "redis: { url: redis://localhost/ }",
         "recharge: { amounts: [] }",
     ] {
         from_file(text).unwrap_or_else(|errors| panic!("{text}: {errors:?}"));

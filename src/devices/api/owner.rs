@@ -67,7 +67,7 @@ async fn named(state: &State, req: &HttpRequest) -> Result<Model> {
     security(("SiteKey" = [])))]
 #[post("/devices")]
 async fn create(state: State, toll: Toll, call: Call, req: HttpRequest) -> Result<HttpResponse> {
-    toll.pay()?;
+    toll.pay().await?;
     let outcome = async {
         let new: NewDevice = call.json(&req)?;
         check_uuid(&new.uuid)?;
@@ -136,7 +136,7 @@ async fn rename(state: State, toll: Toll, call: Call, req: HttpRequest) -> Resul
     security(("SiteKey" = []), ("AppToken" = []), ("ApiSecret" = [])))]
 #[put("/devices/{uuid}/password")]
 async fn set_password(state: State, toll: Toll, call: Call, req: HttpRequest) -> Result<HttpResponse> {
-    toll.pay()?;
+    toll.pay().await?;
     let outcome = replace_password(&state, &toll, call, &req).await;
     toll.tell(outcome.map(|device| HttpResponse::Ok().json(DeviceView::from(device))))
 }
@@ -204,7 +204,7 @@ async fn delete_password(state: State, toll: Toll, call: Call, req: HttpRequest)
     security(("SiteKey" = [])))]
 #[post("/devices/{uuid}/password/verify")]
 async fn verify_password(state: State, toll: Toll, call: Call, req: HttpRequest) -> Result<HttpResponse> {
-    toll.pay()?;
+    toll.pay().await?;
     let outcome = async {
         let present: PresentPassword = call.optional_json(&req)?.unwrap_or_default();
         let device = named(&state, &req).await?;

@@ -1,12 +1,11 @@
 //! Handlers of `/public-api/devices/{uuid}/kv/{key}`.
 
 use actix_web::{HttpRequest, HttpResponse, delete, get, http::header, put, web};
-use serde_json::json;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::ttl;
 use crate::{
-    admin::{Actor, Allowed, audit, scope},
+    admin::{Actor, Allowed, Record, scope},
     base::{
         error::{Error, Problem, Result},
         input::{self, Query, Sender, path_segment, read_body, require_json},
@@ -46,14 +45,9 @@ async fn write(
 ) -> Result<(i64, Key, Done)> {
     let (device, key) = place(state, req).await?;
     let change = Change { key: key.clone(), action, precondition: Precondition::of(req) };
-    let ip = actor.ip.to_string();
-    let op = Op { device_id: device.id, install_id: None, ip, changes: vec![change], is_batch: false };
+    let (ip, record) = (actor.ip.clone(), Some(Record::new(actor, what, "device", device.uuid.as_str())));
+    let op = Op { device_id: device.id, install_id: None, ip, changes: vec![change], is_batch: false, record };
     let done = store.write(op).await?;
-    let (changes, now, uuid) = (json!({ "key": key.as_str(), "revision": done.revision }), done.at, device.uuid.0);
-    state
-        .writer
-        .write(async move |tx| audit::record(tx, &actor, what, "device", &uuid, changes.clone(), now).await)
-        .await?;
     Ok((device.id, key, done))
 }
 

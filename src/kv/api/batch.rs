@@ -36,7 +36,7 @@ fn body<'a>(call: &'a Call, req: &HttpRequest) -> Result<&'a [u8]> {
 
 fn op(grant: Grant, call: &Call, changes: Vec<Change>) -> Op {
     let (device_id, install_id) = (grant.device_id, Some(grant.install_id));
-    Op { device_id, install_id, ip: call.ip.to_string(), changes, is_batch: true }
+    Op { device_id, install_id, ip: call.ip.to_string(), changes, is_batch: true, record: None }
 }
 
 /// Import many keys

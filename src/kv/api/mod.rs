@@ -38,7 +38,7 @@ struct Gate<'a> {
 }
 
 impl Gate<'_> {
-    fn count(self, grant: &Grant, kind: Use) -> Result<Option<Quota>> {
+    async fn count(self, grant: &Grant, kind: Use) -> Result<Option<Quota>> {
         let rates = self.settings.get();
         let limit = match kind {
             Use::Read => rates.kv_rate_read,
@@ -46,7 +46,7 @@ impl Gate<'_> {
             Use::Delete => rates.kv_rate_delete,
             Use::Batch => rates.kv_rate_batch,
         };
-        self.meter.count(grant.install_id, kind, limit, self.state.clock.now())
+        self.meter.count(grant.install_id, kind, limit, self.state.clock.now()).await
     }
 
     /// Looks the token up, counts the call, and does the work.
@@ -64,7 +64,7 @@ impl Gate<'_> {
             Some(hint) => hint,
             None => store.grant(self.state, &token).await?,
         };
-        let outcome = match self.count(&grant, kind) {
+        let outcome = match self.count(&grant, kind).await {
             Ok(quota) => Quota::tell(quota, work(grant).await),
             Err(too_many) => Err(too_many),
         };

@@ -53,7 +53,7 @@ async fn get(
     let token = claim(&call)?;
     let key = Key::from_path(&req, 2)?;
     let (grant, found) = store.read(&state, token, &key).await?;
-    let quota = Gate { state: &state, meter: &meter, settings: &settings }.count(&grant, Use::Read)?;
+    let quota = Gate { state: &state, meter: &meter, settings: &settings }.count(&grant, Use::Read).await?;
     let outcome = match found {
         None => Err(KEY_NOT_FOUND.error("There is no such key.")),
         Some(found) if etag::is_known(&req, found.revision) => {
@@ -168,7 +168,7 @@ async fn set(
 fn one(grant: Grant, call: &Call, key: Key, action: Action, req: &HttpRequest) -> Op {
     let changes = vec![Change { key, action, precondition: Precondition::of(req) }];
     let (device_id, install_id) = (grant.device_id, Some(grant.install_id));
-    Op { device_id, install_id, ip: call.ip.to_string(), changes, is_batch: false }
+    Op { device_id, install_id, ip: call.ip.to_string(), changes, is_batch: false, record: None }
 }
 
 /// Delete a key

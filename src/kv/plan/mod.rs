@@ -12,6 +12,7 @@ use entity::UtcMillis;
 
 use super::{DEVICE_QUOTA, etag::Precondition, key::Key, value::Value};
 use crate::{
+    admin::Record,
     base::error::Result,
     devices::{Grant, install::invalid_token},
 };
@@ -60,6 +61,8 @@ pub struct Op {
     pub changes: Vec<Change>,
     /// A failed precondition is 409 with its index; else 412.
     pub is_batch: bool,
+    /// The event that tells what an admin does; it is written together with the changes.
+    pub record: Option<Record>,
 }
 
 /// What a change came to.

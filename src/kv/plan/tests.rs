@@ -21,7 +21,7 @@ fn set(name: &str, text: &str) -> Change {
 }
 
 fn op(changes: Vec<Change>) -> Op {
-    Op { device_id: 1, install_id: None, ip: "192.0.2.1".to_owned(), changes, is_batch: true }
+    Op { device_id: 1, install_id: None, ip: "192.0.2.1".to_owned(), changes, is_batch: true, record: None }
 }
 
 fn overlay(counters: Counters, rows: &[(&str, Row)]) -> Overlay {

@@ -4,6 +4,7 @@ mod mysql;
 mod sqlite;
 
 use entity::{UtcMillis, table};
+use serde_json::json;
 
 use super::{
     hints::Hints,
@@ -79,22 +80,30 @@ impl Batch for Writes {
     type Op = Op;
     type Out = Done;
 
-    async fn apply(&self, session: Session<'_>, ops: &[Op]) -> Result<Vec<Result<Done>>> {
+    async fn apply(&self, mut session: Session<'_>, ops: &[Op]) -> Result<Vec<Result<Done>>> {
         let now = self.clock.now();
-        match session {
+        let outcomes = match &mut session {
             Session::Sqlite(connection) => {
                 let mut overlay = self.sqlite.load(connection, ops, self.limits, now)?;
                 let outcomes = self.decide(&mut overlay, ops, now);
                 self.sqlite.store(connection, &overlay, now)?;
-                Ok(outcomes)
+                outcomes
             }
             Session::MySql(connection) => {
                 let mut overlay = self.mysql.load(connection, ops, self.limits, now).await?;
                 let outcomes = self.decide(&mut overlay, ops, now);
                 self.mysql.store(connection, &overlay, now).await?;
-                Ok(outcomes)
+                outcomes
+            }
+        };
+        for (op, outcome) in ops.iter().zip(&outcomes) {
+            if let (Some(record), Ok(done)) = (&op.record, outcome) {
+                let keys: Vec<&str> = op.changes.iter().map(|change| change.key.as_str()).collect();
+                let changes = json!({ "key": keys.join(", "), "revision": done.revision });
+                record.write(&mut session, &changes, now).await?;
             }
         }
+        Ok(outcomes)
     }
 
     fn committed(&self, ops: &[Op], outcomes: &[Result<Done>]) {

@@ -10,7 +10,7 @@ use crate::{
     base::error::Result,
     kv::{
         plan::{Counters, Limits, Op, Overlay, Row, Slot},
-        read::sqlite_grant,
+        read::{grants_by_id, sqlite_grant},
     },
 };
 
@@ -32,11 +32,10 @@ pub(super) struct Statements {
 
 impl Statements {
     pub(super) fn new() -> Self {
-        let install = table::name("app_install");
         let (device, store, change) = (table::name("device"), table::name("kv_store"), table::name("kv_change"));
         Self {
             device: format!("SELECT revision, key_count, byte_count FROM {device} WHERE id = ?1"),
-            install: format!("SELECT id, device_id, read_only FROM {install} WHERE id = ?1"),
+            install: format!("{} = ?1", grants_by_id()),
             expired: format!(
                 "SELECT COUNT(*), COALESCE(SUM(size), 0) FROM {store} WHERE device_id = ?1 AND expires_at <= ?2"
             ),

@@ -60,6 +60,18 @@ impl Database {
         }
     }
 
+    /// The data folder of one of several replicas: the same secrets, another instance. The first one started generates
+    /// them in the folder of number 1, unless they are given.
+    pub fn replica(&self, number: u32) -> PathBuf {
+        let folder = self.folder.join(format!("replica-{number}"));
+        let (first, own) = (self.folder.join("replica-1/data/secrets.yml"), folder.join("data/secrets.yml"));
+        std::fs::create_dir_all(folder.join("data")).expect("a folder");
+        if first.exists() && !own.exists() {
+            std::fs::copy(first, own).expect("the secrets");
+        }
+        folder
+    }
+
     /// A connection beside the service's, to look and to sabotage.
     pub async fn connect(&self) -> DatabaseConnection {
         let url = match &self.name {

@@ -3,6 +3,7 @@
 
 mod answer;
 mod app;
+mod certificate;
 mod conformance;
 mod database;
 mod events;
@@ -11,10 +12,12 @@ mod process;
 pub mod provider;
 mod proxies;
 mod proxy;
+mod redis;
 mod stage;
 
 pub use answer::{Answer, Call};
 pub use app::{Device, TestApp};
+pub use certificate::certificate;
 pub use conformance::{check_raw, document, documented};
 pub use database::Database;
 pub use events::{Event, Events};
@@ -23,6 +26,7 @@ pub use process::Process;
 pub use provider::Provider;
 pub use proxies::{OutboundProxy, Speaks};
 pub use proxy::{Proxy, Wire};
+pub use redis::Redis;
 
 /// Runs a test's future to its end on a runtime of its own.
 pub fn block_on<F: Future>(future: F) -> F::Output {
