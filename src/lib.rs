@@ -16,9 +16,15 @@ pub mod config;
 pub mod devices;
 /// The key-value store.
 pub mod kv;
+/// What people are told.
+pub mod notify;
+/// What has to be told to others, and delivering it.
+pub mod outbox;
 /// What runs on a schedule, and the tasks that go on in the background.
 pub mod scheduler;
 /// The composition root: starts everything, serves, stops everything.
 pub mod server;
 /// What an admin may change while the service runs.
 pub mod settings;
+/// Where fresh access tokens are pushed.
+pub mod sinks;

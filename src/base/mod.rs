@@ -20,5 +20,6 @@ pub mod readers;
 pub(crate) mod scratch;
 pub mod sealed;
 pub mod secret;
+pub mod standard_webhooks;
 pub mod state;
 pub mod wake;

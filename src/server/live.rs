@@ -8,11 +8,13 @@ use tokio_util::task::TaskTracker;
 use super::{instance, jobs};
 use crate::{
     admin::SecretWatch,
-    base::{db::StartError, state::State},
+    base::{db::StartError, http_client::HttpClient, state::State},
     devices::{AddressRates, Meter},
     kv::{self, Store},
+    outbox::{Couriers, Outbox},
     scheduler::Scheduler,
     settings::Settings,
+    sinks::{self, SinkCourier, Sinks},
 };
 
 /// How often counts are swept and last uses written down.
@@ -26,6 +28,8 @@ pub(super) struct Live {
     meter: Data<Meter>,
     address_rates: Data<AddressRates>,
     secret_watch: Data<SecretWatch>,
+    outbox: Data<Outbox>,
+    sinks: Data<Sinks>,
     scheduler: Data<Scheduler>,
     beside: TaskTracker,
 }
@@ -40,7 +44,11 @@ impl Live {
         let settings = settings.map_err(|error| format!("the settings cannot be read: {error}"))?;
         let store = Data::new(Store::new(state));
         let instance = instance::name(&state.config.database)?;
-        let scheduler = Scheduler::new(state.clone(), &instance, jobs::all(&store)?);
+        let net = HttpClient::new(state.config.security.allow_private_targets);
+        let couriers = Couriers::default().with(sinks::KIND, SinkCourier::new(state, net.clone()));
+        let outbox = Outbox::new(state.clone(), &instance, couriers)?;
+        outbox.start().await?;
+        let scheduler = Scheduler::new(state.clone(), &instance, jobs::all(&store, &outbox)?);
         scheduler.start().await?;
         let live = Self {
             settings: Data::new(settings),
@@ -48,6 +56,8 @@ impl Live {
             meter: Data::default(),
             address_rates: Data::default(),
             secret_watch: Data::default(),
+            sinks: Data::new(Sinks::new(state, net, outbox.clone())),
+            outbox: Data::new(outbox),
             scheduler: Data::new(scheduler),
             beside: TaskTracker::new(),
         };
@@ -65,6 +75,8 @@ impl Live {
             .app_data(self.meter.clone())
             .app_data(self.address_rates.clone())
             .app_data(self.secret_watch.clone())
+            .app_data(self.outbox.clone())
+            .app_data(self.sinks.clone())
             .app_data(self.scheduler.clone());
     }
 
@@ -72,6 +84,7 @@ impl Live {
     pub(super) async fn stop(&self, state: &State) {
         let patience = Duration::from_secs(state.config.server.shutdown_timeout.into());
         self.scheduler.stop(patience).await;
+        self.outbox.stop(patience).await;
         if tokio::time::timeout(patience, self.beside.wait()).await.is_err() {
             log::warn!("not everything beside the requests ended in time");
         }

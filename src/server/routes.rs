@@ -13,7 +13,7 @@ use crate::{
         error::{self, Kind},
         idempotency,
     },
-    devices, kv, scheduler, settings,
+    devices, kv, outbox, scheduler, settings, sinks,
 };
 
 /// Registers every documented route.
@@ -33,6 +33,7 @@ const ROOMS: &[(&[&str], Routes)] = &[
     (&["/auth", "/public-api/secrets", "/public-api/audit"], admin::routes),
     (&["/public-api/jobs", "/public-api/tasks"], scheduler::routes),
     (&["/public-api/settings"], settings::routes),
+    (&["/public-api/sinks"], sinks::routes),
     (&["/health", "/ready", "/metrics"], watch::routes),
     (&["/openapi.json"], pages::routes),
     (&["/errors"], problem_pages::routes),
@@ -51,6 +52,7 @@ pub const TAGS: &[(&str, &str)] = &[
     ("admin: devices", "Devices and their stores, for administrators."),
     ("secrets", "Named secrets with scopes, for programs that administer."),
     ("audit", "What administrators did."),
+    ("sinks", "Where fresh access tokens are pushed: channels of One-API and New-API, webhooks, files."),
     ("settings", "What may be changed while the service runs."),
     ("jobs", "What runs on a schedule, and what goes on in the background."),
     ("operations", "Watching the service, and its documentation."),
@@ -68,6 +70,8 @@ pub fn problems() -> Vec<&'static Kind> {
         admin::PROBLEMS,
         scheduler::PROBLEMS,
         settings::PROBLEMS,
+        outbox::PROBLEMS,
+        sinks::PROBLEMS,
         watch::PROBLEMS,
     ]
     .concat()
