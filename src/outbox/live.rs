@@ -52,6 +52,8 @@ struct Inner {
     runtime: tokio::runtime::Handle,
     deliveries: TaskTracker,
     stop: CancellationToken,
+    /// Cancelled when deliveries under way are not waited for any longer.
+    cut: CancellationToken,
     nudged: Notify,
     looking: tokio::sync::Mutex<()>,
     /// Deliveries under way here, by lane.
@@ -76,6 +78,7 @@ impl Outbox {
             runtime: tokio::runtime::Handle::current(),
             deliveries: TaskTracker::new(),
             stop: CancellationToken::new(),
+            cut: CancellationToken::new(),
             nudged: Notify::new(),
             looking: tokio::sync::Mutex::default(),
             lanes: Mutex::default(),
@@ -169,7 +172,7 @@ impl Outbox {
             let Some(nth) = claimed.iter().position(|message| message.target == target) else { continue };
             let (message, outbox) = (claimed.swap_remove(nth), self.clone());
             let delivery = async move {
-                outbox.deliver(&message).await;
+                outbox.0.cut.run_until_cancelled(outbox.deliver(&message)).await;
                 drop(place);
                 outbox.nudge(); // there is a place, and the target may have more
             };
@@ -239,6 +242,8 @@ impl Outbox {
         self.0.deliveries.close();
         if timeout(patience, self.0.deliveries.wait()).await.is_err() {
             log::warn!("deliveries did not end in time; they will be repeated");
+            self.0.cut.cancel();
+            self.0.deliveries.wait().await;
         }
     }
 
@@ -254,6 +259,7 @@ impl Outbox {
             runtime: runtime.clone(),
             deliveries: TaskTracker::new(),
             stop: CancellationToken::new(),
+            cut: CancellationToken::new(),
             nudged: Notify::new(),
             looking: tokio::sync::Mutex::default(),
             lanes: Mutex::default(),

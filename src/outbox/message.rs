@@ -8,7 +8,7 @@ use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{NotSet, Set, Unchanged},
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, SqlErr,
-    sea_query::IntoCondition,
+    sea_query::{Expr, IntoCondition},
 };
 use serde_json::Value;
 
@@ -135,28 +135,18 @@ pub async fn drop_lane(tx: &impl ConnectionTrait, lane: &str, why: &str, now: Ut
     supersede(tx, Column::Lane.eq(lane), why, now).await
 }
 
-/// One that is under way stays open until that ends: its target has to wait for it.
+/// One that is under way stays open until that ends: its target has to wait for it. In one statement, since it may end
+/// at this moment.
 async fn supersede(tx: &impl ConnectionTrait, which: impl IntoCondition, why: &str, now: UtcMillis) -> Result<()> {
-    let waiting = Condition::all()
-        .add(which.into_condition())
-        .add(Column::NextAttemptAt.is_not_null())
-        .add(Column::State.eq(PENDING));
-    let idle = Condition::any().add(Column::LeaseUntil.is_null()).add(Column::LeaseUntil.lte(now));
+    let is_under_way = Expr::case(Column::LeaseUntil.gt(now), Expr::col(Column::NextAttemptAt));
     Entity::update_many()
         .col_expr(Column::State, SUPERSEDED.into())
-        .col_expr(Column::NextAttemptAt, None::<UtcMillis>.into())
-        .col_expr(Column::LeaseOwner, None::<String>.into())
-        .col_expr(Column::LeaseUntil, None::<UtcMillis>.into())
+        .col_expr(Column::NextAttemptAt, is_under_way.finally(None::<UtcMillis>).into())
         .col_expr(Column::LastError, why.into())
         .col_expr(Column::UpdatedAt, now.into())
-        .filter(waiting.clone().add(idle))
-        .exec(tx)
-        .await?;
-    Entity::update_many()
-        .col_expr(Column::State, SUPERSEDED.into())
-        .col_expr(Column::LastError, why.into())
-        .col_expr(Column::UpdatedAt, now.into())
-        .filter(waiting)
+        .filter(which.into_condition())
+        .filter(Column::NextAttemptAt.is_not_null())
+        .filter(Column::State.eq(PENDING))
         .exec(tx)
         .await?;
     Ok(())

@@ -113,7 +113,9 @@ mod tests {
     #[test]
     fn pauses_begin_at_5_seconds_double_and_end_at_a_day() {
         let later = Delivery::later("no answer");
-        for (attempts, least) in [(1, 5_000), (2, 10_000), (3, 20_000), (14, 40_960_000), (15, LONGEST_MS)] {
+        for (attempts, least) in
+            [(1, 5_000), (2, 10_000), (3, 20_000), (14, 40_960_000), (15, 81_920_000), (16, LONGEST_MS)]
+        {
             let pauses: Vec<i64> = (0..50).map(|_| pause(attempts, &later).unwrap()).collect();
             let most = (least + least / 4).min(LONGEST_MS);
             assert!(pauses.iter().all(|pause| (least..=most).contains(pause)), "{attempts}: {pauses:?}");
