@@ -17,6 +17,8 @@ pub struct Model {
     pub kind: String,
     /// What is delivered in order: link:7, channel:3.
     pub target: String,
+    /// What targets share: sink:3; only a few of a lane are delivered at once.
+    pub lane: String,
     /// One row each for a target; a newer one supersedes.
     pub version: i64,
     /// JSON without secrets.
@@ -25,9 +27,9 @@ pub struct Model {
     pub state: String,
     /// Attempts.
     pub attempts: i64,
-    /// Null: over.
+    /// Null: over; a superseded one that is under way is over when that ends.
     pub next_attempt_at: Option<UtcMillis>,
-    /// Lease owner.
+    /// Instance that delivers it.
     pub lease_owner: Option<String>,
     /// Lease until.
     pub lease_until: Option<UtcMillis>,

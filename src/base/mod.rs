@@ -21,5 +21,6 @@ pub mod redis;
 pub(crate) mod scratch;
 pub mod sealed;
 pub mod secret;
+pub mod standard_webhooks;
 pub mod state;
 pub mod wake;

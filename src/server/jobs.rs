@@ -11,6 +11,7 @@ use crate::{
         job::{Job, JobContext, Outcome, Schedule},
     },
     kv::{self, Store},
+    outbox::{self, Outbox},
     scheduler,
 };
 
@@ -18,16 +19,23 @@ use crate::{
 ///
 /// # Errors
 /// Never for the schedules in use.
-pub(super) fn all(store: &Data<Store>) -> Result<Vec<Job>, StartError> {
+pub(super) fn all(store: &Data<Store>, outbox: &Outbox) -> Result<Vec<Job>, StartError> {
     let every = |text: &str| Schedule::parse(text).map_err(|error| error.to_string());
-    let store = store.clone();
-    Ok(vec![Job::new("purge", every("every 1h")?, move |context| purge(context, store.clone()))])
+    let (store, outbox) = (store.clone(), outbox.clone());
+    Ok(vec![
+        Job::new("deliver-outbox", every("every 2s")?, move |context| {
+            let outbox = outbox.clone();
+            async move { outbox.job(context).await }
+        }),
+        Job::new("purge", every("every 1h")?, move |context| purge(context, store.clone())),
+    ])
 }
 
 /// Deletes what nobody needs any more, in every room.
 async fn purge(context: JobContext, store: Data<Store>) -> Outcome {
     let keys = kv::purge(&context.state, &store).await?;
     let answers = context.in_batches(async |tx, now, most| idempotency::purge(tx, now, most).await).await?;
+    let messages = context.in_batches(async |tx, now, most| outbox::purge(tx, now, most).await).await?;
     let now = context.state.clock.now();
     let (sessions, tries, events) = context
         .state
@@ -41,6 +49,7 @@ async fn purge(context: JobContext, store: Data<Store>) -> Outcome {
     let counts = [
         (keys, "expired keys"),
         (answers, "idempotent answers"),
+        (messages, "old messages"),
         (sessions, "sessions"),
         (tries, "counts of tries"),
         (events, "audit events"),

@@ -12,8 +12,10 @@ use crate::{
     devices::{AddressRates, Meter},
     kv::{self, Store},
     providers::Providers,
+    outbox::{Couriers, Outbox},
     scheduler::Scheduler,
     settings::Settings,
+    sinks::{self, SinkCourier, Sinks},
 };
 
 /// How often counts are swept and last uses written down.
@@ -27,6 +29,8 @@ pub(super) struct Live {
     meter: Data<Meter>,
     address_rates: Data<AddressRates>,
     secret_watch: Data<SecretWatch>,
+    outbox: Data<Outbox>,
+    sinks: Data<Sinks>,
     scheduler: Data<Scheduler>,
     providers: Data<Providers>,
     replica: Data<Replica>,
@@ -57,6 +61,12 @@ impl Live {
         let store = Data::new(Store::new(state));
         let redis = state.redis.as_ref();
         let scheduler = Scheduler::new(state.clone(), instance, jobs::all(&store)?);
+        let instance = instance::name(&state.config.database)?;
+        let net = HttpClient::new(state.config.security.allow_private_targets);
+        let couriers = Couriers::default().with(sinks::KIND, SinkCourier::new(state, net.clone()));
+        let outbox = Outbox::new(state.clone(), &instance, couriers)?;
+        outbox.start().await?;
+        let scheduler = Scheduler::new(state.clone(), &instance, jobs::all(&store, &outbox)?);
         scheduler.start().await?;
         let client = HttpClient::new(state.config.security.allow_private_targets);
         let live = Self {
@@ -65,6 +75,11 @@ impl Live {
             meter: Data::new(Meter::new(redis)),
             address_rates: Data::new(AddressRates::new(redis)),
             secret_watch: Data::new(SecretWatch::new(redis)),
+            meter: Data::default(),
+            address_rates: Data::default(),
+            secret_watch: Data::default(),
+            sinks: Data::new(Sinks::new(state, net, outbox.clone())),
+            outbox: Data::new(outbox),
             scheduler: Data::new(scheduler),
             providers: Data::new(Providers::new(state, client)),
             replica: Data::new(replica.clone()),
@@ -94,12 +109,16 @@ impl Live {
             .app_data(self.scheduler.clone())
             .app_data(self.providers.clone());
             .app_data(self.replica.clone());
+            .app_data(self.outbox.clone())
+            .app_data(self.sinks.clone())
+            .app_data(self.scheduler.clone());
     }
 
     /// Ends the jobs and everything beside the requests. `closing` must have been cancelled.
     pub(super) async fn stop(&self, state: &State) {
         let patience = Duration::from_secs(state.config.server.shutdown_timeout.into());
         self.scheduler.stop(patience).await;
+        self.outbox.stop(patience).await;
         if tokio::time::timeout(patience, self.beside.wait()).await.is_err() {
             log::warn!("not everything beside the requests ended in time");
         }

@@ -14,6 +14,7 @@ use crate::{
         idempotency,
     },
     devices, kv, providers, scheduler, settings,
+    devices, kv, outbox, scheduler, settings, sinks,
 };
 
 /// Registers every documented route.
@@ -34,6 +35,7 @@ const ROOMS: &[(&[&str], Routes)] = &[
     (&["/public-api/jobs", "/public-api/tasks"], scheduler::routes),
     (&["/public-api/providers"], providers::routes),
     (&["/public-api/settings"], settings::routes),
+    (&["/public-api/sinks"], sinks::routes),
     (&["/health", "/ready", "/metrics"], watch::routes),
     (&["/openapi.json"], pages::routes),
     (&["/errors"], problem_pages::routes),
@@ -53,6 +55,7 @@ pub const TAGS: &[(&str, &str)] = &[
     ("providers", "Where refresh tokens are exchanged."),
     ("secrets", "Named secrets with scopes, for programs that administer."),
     ("audit", "What administrators did."),
+    ("sinks", "Where fresh access tokens are pushed: channels of One-API and New-API, webhooks, files."),
     ("settings", "What may be changed while the service runs."),
     ("jobs", "What runs on a schedule, and what goes on in the background."),
     ("operations", "Watching the service, and its documentation."),
@@ -71,6 +74,8 @@ pub fn problems() -> Vec<&'static Kind> {
         providers::PROBLEMS,
         scheduler::PROBLEMS,
         settings::PROBLEMS,
+        outbox::PROBLEMS,
+        sinks::PROBLEMS,
         watch::PROBLEMS,
     ]
     .concat()

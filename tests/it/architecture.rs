@@ -27,9 +27,12 @@ const WRITERS: &[(&str, &[&str])] = &[
     // A write of a key counts on the device's row (revision, key_count, byte_count) in the same transaction.
     ("kv", &["device", "kv_change", "kv_store"]),
     ("providers", &["provider"]),
+    ("notify", &["notification"]),
+    ("outbox", &["outbox"]),
     ("scheduler", &["job", "task"]),
     ("server", &["meta", "replica", "sealing_key"]),
     ("settings", &["setting"]),
+    ("sinks", &["sink_link", "token_sink"]),
 ];
 
 /// Most lines of a file, without its tests.

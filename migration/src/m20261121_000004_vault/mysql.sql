@@ -123,12 +123,13 @@ CREATE TABLE IF NOT EXISTS `{p}outbox` (
     `id` BIGINT NOT NULL PRIMARY KEY AUTO_INCREMENT,
     `kind` VARCHAR(16) NOT NULL, -- sink, notify
     `target` VARCHAR(191) NOT NULL, -- what is delivered in order: link:7, channel:3
+    `lane` VARCHAR(191) NOT NULL, -- what targets share: sink:3; only a few of a lane are delivered at once
     `version` BIGINT NOT NULL, -- one row each for a target; a newer one supersedes
     `payload` LONGTEXT NOT NULL, -- JSON without secrets
     `state` VARCHAR(16) NOT NULL, -- pending, delivered, superseded, failed
     `attempts` BIGINT NOT NULL DEFAULT 0,
-    `next_attempt_at` BIGINT, -- null: over
-    `lease_owner` VARCHAR(64),
+    `next_attempt_at` BIGINT, -- null: over; a superseded one that is under way is over when that ends
+    `lease_owner` VARCHAR(64), -- instance that delivers it
     `lease_until` BIGINT,
     `last_error` VARCHAR(500), -- never a secret
     `created_at` BIGINT NOT NULL,
@@ -136,6 +137,8 @@ CREATE TABLE IF NOT EXISTS `{p}outbox` (
     `delivered_at` BIGINT,
     UNIQUE KEY `{p}outbox_target_version` (`target`, `version`),
     KEY `{p}outbox_due` (`next_attempt_at`, `id`),
+    KEY `{p}outbox_open` (`target`, `next_attempt_at`),
+    KEY `{p}outbox_lane` (`lane`, `id`),
     KEY `{p}outbox_created` (`created_at`)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
 

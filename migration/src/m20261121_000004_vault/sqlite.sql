@@ -120,12 +120,13 @@ CREATE TABLE "{p}outbox" (
     "id"              INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     "kind"            TEXT    NOT NULL, -- sink, notify
     "target"          TEXT    NOT NULL, -- what is delivered in order: link:7, channel:3
+    "lane"            TEXT    NOT NULL, -- what targets share: sink:3; only a few of a lane are delivered at once
     "version"         INTEGER NOT NULL, -- one row each for a target; a newer one supersedes
     "payload"         TEXT    NOT NULL, -- JSON without secrets
     "state"           TEXT    NOT NULL, -- pending, delivered, superseded, failed
     "attempts"        INTEGER NOT NULL DEFAULT 0,
-    "next_attempt_at" INTEGER, -- null: over
-    "lease_owner"     TEXT,
+    "next_attempt_at" INTEGER, -- null: over; a superseded one that is under way is over when that ends
+    "lease_owner"     TEXT, -- instance that delivers it
     "lease_until"     INTEGER,
     "last_error"      TEXT, -- never a secret
     "created_at"      INTEGER NOT NULL,
@@ -134,6 +135,8 @@ CREATE TABLE "{p}outbox" (
     UNIQUE ("target", "version")
 );
 CREATE INDEX "{p}outbox_due" ON "{p}outbox" ("next_attempt_at", "id");
+CREATE INDEX "{p}outbox_open" ON "{p}outbox" ("target", "next_attempt_at");
+CREATE INDEX "{p}outbox_lane" ON "{p}outbox" ("lane", "id");
 CREATE INDEX "{p}outbox_created" ON "{p}outbox" ("created_at");
 
 -- Where people are told.

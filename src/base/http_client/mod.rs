@@ -14,6 +14,7 @@ mod tests;
 
 use std::{
     collections::HashMap,
+    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -101,6 +102,22 @@ impl HttpClient {
     /// Why not, in words for a field of a form.
     pub fn check_proxy(&self, url: &str) -> Result<(), &'static str> {
         self.parse(url, &["http", "https", "socks5", "socks5h"]).map(|_| ())
+    }
+
+    /// The addresses of a host that may be called, for connections that are not HTTP: connect to one of them, not to
+    /// the name, which may resolve to another one the next time.
+    ///
+    /// # Errors
+    /// [`Failure::NotAllowed`] when it has none, [`Failure::Connect`] when its name cannot be resolved.
+    pub async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let found = tokio::time::timeout(CONNECT, tokio::net::lookup_host((host, port))).await;
+        let found = found.map_err(|_| Failure::Connect)?.map_err(|_| Failure::Connect)?;
+        let usable: Vec<_> = found.filter(|found| self.0.allow_private || address::is_public(found.ip())).collect();
+        if usable.is_empty() {
+            return Err(Failure::NotAllowed("must not name a private address"));
+        }
+        Ok(usable)
     }
 
     /// Sends a request and reads the whole answer, whatever its status.

@@ -1,12 +1,14 @@
 //! What the tests stand on: a service in this process ([`TestApp`]), clients, databases, and the check that every
 //! answer is as the OpenAPI document says.
 
+mod accounts;
 mod answer;
 mod app;
 mod certificate;
 mod conformance;
 mod database;
 mod events;
+mod http_stub;
 mod load;
 mod process;
 pub mod provider;
@@ -14,6 +16,7 @@ mod proxies;
 mod proxy;
 mod redis;
 mod stage;
+mod relays;
 
 pub use answer::{Answer, Call};
 pub use app::{Device, TestApp};
@@ -21,12 +24,14 @@ pub use certificate::certificate;
 pub use conformance::{check_raw, document, documented};
 pub use database::Database;
 pub use events::{Event, Events};
+pub use http_stub::{Asked, HttpStub, Reply};
 pub use load::{Load, Outcome};
 pub use process::Process;
 pub use provider::Provider;
 pub use proxies::{OutboundProxy, Speaks};
 pub use proxy::{Proxy, Wire};
 pub use redis::Redis;
+pub use relays::{Flavour, Mood, OneApiDatabase, Receiver, Relay};
 
 /// Runs a test's future to its end on a runtime of its own.
 pub fn block_on<F: Future>(future: F) -> F::Output {
