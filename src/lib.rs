@@ -16,6 +16,10 @@ pub mod config;
 pub mod devices;
 /// The key-value store.
 pub mod kv;
+/// Tells people what happened: channels, quiet hours, templates, eleven kinds of service.
+pub mod notify;
+/// What has to be told to others, delivered after the commit of its cause.
+pub mod outbox;
 /// What runs on a schedule, and the tasks that go on in the background.
 pub mod scheduler;
 /// The composition root: starts everything, serves, stops everything.

@@ -11,23 +11,33 @@ use crate::{
         job::{Job, JobContext, Outcome, Schedule},
     },
     kv::{self, Store},
-    scheduler,
+    notify::{self, Notifier},
+    outbox, scheduler,
 };
 
 /// The jobs of the whole service.
 ///
 /// # Errors
 /// Never for the schedules in use.
-pub(super) fn all(store: &Data<Store>) -> Result<Vec<Job>, StartError> {
+pub(super) fn all(store: &Data<Store>, notifier: &Data<Notifier>) -> Result<Vec<Job>, StartError> {
     let every = |text: &str| Schedule::parse(text).map_err(|error| error.to_string());
-    let store = store.clone();
-    Ok(vec![Job::new("purge", every("every 1h")?, move |context| purge(context, store.clone()))])
+    let (store, notifier) = (store.clone(), notifier.clone());
+    let deliver = move |context| {
+        let notifier = notifier.clone();
+        async move { outbox::deliver(context, "notify", notifier.get_ref()).await }
+    };
+    Ok(vec![
+        Job::new("purge", every("every 1h")?, move |context| purge(context, store.clone())),
+        Job::new("dispatch-notifications", every("every 2s")?, notify::dispatch),
+        Job::new("deliver-outbox", every("every 2s")?, deliver),
+    ])
 }
 
 /// Deletes what nobody needs any more, in every room.
 async fn purge(context: JobContext, store: Data<Store>) -> Outcome {
     let keys = kv::purge(&context.state, &store).await?;
     let answers = context.in_batches(async |tx, now, most| idempotency::purge(tx, now, most).await).await?;
+    let told = context.in_batches(async |tx, now, most| notify::purge(tx, now, most).await).await?;
     let now = context.state.clock.now();
     let (sessions, tries, events) = context
         .state
@@ -44,6 +54,7 @@ async fn purge(context: JobContext, store: Data<Store>) -> Outcome {
         (sessions, "sessions"),
         (tries, "counts of tries"),
         (events, "audit events"),
+        (told, "notifications"),
     ];
     let deleted = counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what} deleted"));
     let deleted: Vec<String> = deleted.chain(tasks).collect();

@@ -11,6 +11,7 @@ use crate::{
     base::{db::StartError, state::State},
     devices::{AddressRates, Meter},
     kv::{self, Store},
+    notify::{Language, Notifier},
     scheduler::Scheduler,
     settings::Settings,
 };
@@ -26,6 +27,7 @@ pub(super) struct Live {
     meter: Data<Meter>,
     address_rates: Data<AddressRates>,
     secret_watch: Data<SecretWatch>,
+    notifier: Data<Notifier>,
     scheduler: Data<Scheduler>,
     beside: TaskTracker,
 }
@@ -40,7 +42,8 @@ impl Live {
         let settings = settings.map_err(|error| format!("the settings cannot be read: {error}"))?;
         let store = Data::new(Store::new(state));
         let instance = instance::name(&state.config.database)?;
-        let scheduler = Scheduler::new(state.clone(), &instance, jobs::all(&store)?);
+        let notifier = Data::new(Notifier::new(state.clone(), Language::default()));
+        let scheduler = Scheduler::new(state.clone(), &instance, jobs::all(&store, &notifier)?);
         scheduler.start().await?;
         let live = Self {
             settings: Data::new(settings),
@@ -48,6 +51,7 @@ impl Live {
             meter: Data::default(),
             address_rates: Data::default(),
             secret_watch: Data::default(),
+            notifier,
             scheduler: Data::new(scheduler),
             beside: TaskTracker::new(),
         };
@@ -65,6 +69,7 @@ impl Live {
             .app_data(self.meter.clone())
             .app_data(self.address_rates.clone())
             .app_data(self.secret_watch.clone())
+            .app_data(self.notifier.clone())
             .app_data(self.scheduler.clone());
     }
 

@@ -13,7 +13,7 @@ use crate::{
         error::{self, Kind},
         idempotency,
     },
-    devices, kv, scheduler, settings,
+    devices, kv, notify, outbox, scheduler, settings,
 };
 
 /// Registers every documented route.
@@ -33,6 +33,7 @@ const ROOMS: &[(&[&str], Routes)] = &[
     (&["/auth", "/public-api/secrets", "/public-api/audit"], admin::routes),
     (&["/public-api/jobs", "/public-api/tasks"], scheduler::routes),
     (&["/public-api/settings"], settings::routes),
+    (&["/public-api/notifications"], notify::routes),
     (&["/health", "/ready", "/metrics"], watch::routes),
     (&["/openapi.json"], pages::routes),
     (&["/errors"], problem_pages::routes),
@@ -52,6 +53,7 @@ pub const TAGS: &[(&str, &str)] = &[
     ("secrets", "Named secrets with scopes, for programs that administer."),
     ("audit", "What administrators did."),
     ("settings", "What may be changed while the service runs."),
+    ("notifications", "Where people are told what happened."),
     ("jobs", "What runs on a schedule, and what goes on in the background."),
     ("operations", "Watching the service, and its documentation."),
 ];
@@ -68,6 +70,8 @@ pub fn problems() -> Vec<&'static Kind> {
         admin::PROBLEMS,
         scheduler::PROBLEMS,
         settings::PROBLEMS,
+        notify::PROBLEMS,
+        outbox::PROBLEMS,
         watch::PROBLEMS,
     ]
     .concat()

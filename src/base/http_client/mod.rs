@@ -14,6 +14,7 @@ mod tests;
 
 use std::{
     collections::HashMap,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -101,6 +102,45 @@ impl HttpClient {
     /// Why not, in words for a field of a form.
     pub fn check_proxy(&self, url: &str) -> Result<(), &'static str> {
         self.parse(url, &["http", "https", "socks5", "socks5h"]).map(|_| ())
+    }
+
+    /// The same for a host that is called by another protocol than HTTP: a name or an address.
+    ///
+    /// # Errors
+    /// Why not, in words for a field of a form.
+    pub fn check_host(&self, host: &str) -> Result<(), &'static str> {
+        self.parse_host(host).map(|_| ())
+    }
+
+    /// The addresses of a host that may be called, for a connection by another protocol than HTTP. A name is resolved
+    /// now; connect to these addresses, not to the name once more.
+    ///
+    /// # Errors
+    /// [`Failure::NotAllowed`], also when the name has no address that may be called; [`Failure::Connect`] when it
+    /// cannot be resolved.
+    pub async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
+        let found: Vec<SocketAddr> = match self.parse_host(host).map_err(Failure::NotAllowed)? {
+            Host::Ipv4(address) => vec![(address, port).into()],
+            Host::Ipv6(address) => vec![(address, port).into()],
+            Host::Domain(name) => {
+                tokio::net::lookup_host((name.as_str(), port)).await.map_err(|_| Failure::Connect)?.collect()
+            }
+        };
+        let usable = |found: &SocketAddr| self.0.allow_private || address::is_public(found.ip());
+        let usable: Vec<SocketAddr> = found.into_iter().filter(usable).collect();
+        if usable.is_empty() { Err(Failure::NotAllowed("has no address that may be called")) } else { Ok(usable) }
+    }
+
+    fn parse_host(&self, host: &str) -> Result<Host, &'static str> {
+        let host = match host.parse() {
+            Ok(IpAddr::V4(address)) => Host::Ipv4(address),
+            Ok(IpAddr::V6(address)) => Host::Ipv6(address),
+            Err(_) => Host::parse(host).map_err(|_| "must be a host name or an address")?,
+        };
+        if !self.0.allow_private && !address::may_be_public(&host) {
+            return Err("must not name a private address");
+        }
+        Ok(host)
     }
 
     /// Sends a request and reads the whole answer, whatever its status.
