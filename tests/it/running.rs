@@ -125,7 +125,7 @@ fn over_tls(addr: SocketAddr, certificate: &str, request: &str) -> String {
 }
 
 /// A certificate of its own making, by openssl.
-fn certificate(folder: &Path) -> (String, String) {
+pub fn certificate(folder: &Path) -> (String, String) {
     let path = |name: &str| folder.join(name).display().to_string();
     let (certificate, key) = (path("certificate.pem"), path("key.pem"));
     let mut openssl = std::process::Command::new("openssl");

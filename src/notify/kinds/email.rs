@@ -72,8 +72,10 @@ async fn deliver(config: &Config, letter: &Letter<'_>, http: &HttpClient) -> Res
         connection.send(mail.envelope(), &mail.formatted()).await
     })
     .await;
-    let _ = timeout(LEAVE, connection.abort()).await;
-    sent.map_err(|_| silent())?.map(|_| ()).map_err(|error| judge(&error))
+    sent.map_err(|_| silent())?.map_err(|error| judge(&error))?;
+    // After a failure the connection is dropped: the library panics when it is used after TLS could not be agreed on.
+    let _ = timeout(LEAVE, connection.quit()).await;
+    Ok(())
 }
 
 fn silent() -> Verdict {

@@ -7,6 +7,8 @@ mod conformance;
 mod database;
 mod events;
 mod load;
+mod mail;
+mod notifiers;
 mod process;
 mod proxy;
 
@@ -16,6 +18,8 @@ pub use conformance::{check_raw, document, documented};
 pub use database::Database;
 pub use events::{Event, Events};
 pub use load::{Load, Outcome};
+pub use mail::{MailServer, PASSWORD, Secured, USER};
+pub use notifiers::{GOOD, Notifiers, Received, SIGNING, WHSEC};
 pub use process::Process;
 pub use proxy::{Proxy, Wire};
 
