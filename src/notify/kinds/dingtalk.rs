@@ -25,7 +25,9 @@ const LONGEST: usize = 16_000;
 
 fn request(config: &Config, letter: &Letter<'_>) -> Call {
     let Letter { text, now, .. } = letter;
-    let markdown = format!("### {}\n\n{}", text.title, paragraphs(&text.body));
+    let markdown = cut::to_bytes(&format!("### {}\n\n{}", text.title, paragraphs(&text.body)), LONGEST);
+    // In every message, so that it can be the keyword that a robot asks for.
+    let markdown = format!("{markdown}\n\nLatchkey");
     let mut url = format!(
         "{}/robot/send?access_token={}",
         config.base("https://oapi.dingtalk.com"),
@@ -34,7 +36,7 @@ fn request(config: &Config, letter: &Letter<'_>) -> Call {
     if let Some(secret) = config.text("secret") {
         url.push_str(&format!("&timestamp={}&sign={}", now.0, encoded(&signature(secret, now.0))));
     }
-    let markdown = json!({ "title": cut::to_chars(&text.title, 100), "text": cut::to_bytes(&markdown, LONGEST) });
+    let markdown = json!({ "title": cut::to_chars(&text.title, 100), "text": markdown });
     Call::json(url, &json!({ "msgtype": "markdown", "markdown": markdown }))
 }
 

@@ -112,3 +112,31 @@ fn refused(why: &str) -> Verdict {
 fn later(why: &str) -> Verdict {
     Verdict::Later { why: why.to_owned(), retry_after_s: None }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::notify::{notice::Notice, template::Text};
+
+    #[tokio::test]
+    async fn the_address_is_checked_when_the_mail_is_sent_too() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let members = json!({
+            "host": "127.0.0.1", "port": listener.local_addr().unwrap().port(), "security": "none",
+            "from": "a@example.com", "to": ["b@example.com"],
+        });
+        // As if private addresses had been allowed when the channel was made.
+        let config = Config::check(members.as_object().unwrap(), FIELDS, &HttpClient::new(true)).unwrap();
+        let text = Text { title: "t".to_owned(), body: "b".to_owned() };
+        let now = entity::UtcMillis(1_795_235_460_000);
+        let letter = Letter { text: &text, notice: &Notice::Test { name: String::new(), at: now }, id: "1", now };
+        let verdict = send(&config, &letter, &HttpClient::new(false)).await;
+        assert_eq!(verdict, refused("the address may not be called"));
+        assert!(listener.accept().is_err(), "nobody has connected");
+    }
+}

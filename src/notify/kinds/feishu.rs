@@ -25,6 +25,8 @@ const LONGEST: usize = 15_000;
 
 fn request(config: &Config, letter: &Letter<'_>) -> Call {
     let text = cut::to_bytes(&format!("{}\n\n{}", letter.text.title, letter.text.body), LONGEST);
+    // In every message, so that it can be the keyword that a bot asks for.
+    let text = format!("{text}\n\nLatchkey");
     let mut body = json!({ "msg_type": "text", "content": { "text": text } });
     if let Some(secret) = config.text("secret") {
         let now = letter.now.0 / 1000;
