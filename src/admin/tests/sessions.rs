@@ -150,7 +150,7 @@ async fn people_are_told_of_a_lock_once_and_of_no_other_wrong_password() {
             send(&app, login("admin", "wrong")).await.problem(401, "LOGIN_FAILED");
         }
         send(&app, login("admin", "wrong")).await.problem(429, "LOGIN_LOCKED");
-        let lock = |name: &str| ("security.login_locked".to_owned(), format!("admin:{name}"), "127.0.0.1".to_owned());
+        let lock = |name: &str| ("security.login_locked".to_owned(), format!("admin:{name}"), "192.0.2.1".to_owned());
         assert_eq!(told().await, [lock("admin")]);
         for _ in 0..5 {
             send(&app, login("call +1 900 now: https://x", "wrong")).await.problem(401, "LOGIN_FAILED");
