@@ -188,7 +188,7 @@ impl Config {
         for field in fields.iter().filter(|field| field.required && !given(field.name)) {
             wrong.push(FieldError::new(path(field.name), "required", "is required"));
         }
-        if given("username") != given("password") {
+        if fields.iter().any(|field| field.name == "username") && given("username") != given("password") {
             let missing = if given("username") { "password" } else { "username" };
             wrong.push(FieldError::new(path(missing), "required", "is required with the other one"));
         }

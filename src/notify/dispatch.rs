@@ -9,7 +9,7 @@ use chrono_tz::Tz;
 use entity::{
     UtcMillis,
     notification::{self, Model},
-    notification_channel, notification_told as told,
+    notification_channel, notification_told,
 };
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
@@ -166,12 +166,12 @@ async fn fresh<'a>(
     let mut known: HashSet<String> = HashSet::new();
     if recipient.row.min_interval_s > 0 {
         let since = now.plus_seconds(-recipient.row.min_interval_s);
-        let lately = told::Entity::find()
+        let lately = notification_told::Entity::find()
             .select_only()
-            .column(told::Column::Subject)
-            .filter(told::Column::ChannelId.eq(recipient.row.id))
-            .filter(told::Column::Event.eq(event.name()))
-            .filter(told::Column::ToldAt.gt(since));
+            .column(notification_told::Column::Subject)
+            .filter(notification_told::Column::ChannelId.eq(recipient.row.id))
+            .filter(notification_told::Column::Event.eq(event.name()))
+            .filter(notification_told::Column::ToldAt.gt(since));
         known.extend(lately.into_tuple::<String>().all(tx).await?);
     }
     Ok(rows.iter().filter(|row| known.insert(row.subject.clone())).collect())
@@ -179,7 +179,7 @@ async fn fresh<'a>(
 
 /// Notes that the channel is told of these, or, without a time, will be.
 async fn note(tx: &impl ConnectionTrait, channel: i64, rows: &[&Model], told_at: Option<UtcMillis>) -> Result<()> {
-    let row = |row: &&Model| told::ActiveModel {
+    let row = |row: &&Model| notification_told::ActiveModel {
         channel_id: Set(channel),
         notification_id: Set(row.id),
         event: Set(row.event.clone()),
@@ -187,30 +187,30 @@ async fn note(tx: &impl ConnectionTrait, channel: i64, rows: &[&Model], told_at:
         told_at: Set(told_at),
     };
     for some in rows.chunks(CHUNK) {
-        told::Entity::insert_many(some.iter().map(row)).exec_without_returning(tx).await?;
+        notification_told::Entity::insert_many(some.iter().map(row)).exec_without_returning(tx).await?;
     }
     Ok(())
 }
 
 /// Channels for which something is held.
 async fn holding(db: &impl ConnectionTrait) -> Result<Vec<i64>> {
-    let held = told::Entity::find().select_only().column(told::Column::ChannelId).distinct();
-    Ok(held.filter(told::Column::ToldAt.is_null()).into_tuple().all(db).await?)
+    let held = notification_told::Entity::find().select_only().column(notification_told::Column::ChannelId).distinct();
+    Ok(held.filter(notification_told::Column::ToldAt.is_null()).into_tuple().all(db).await?)
 }
 
 /// Tells what was held, in one message; to a channel that was switched off meanwhile it is told no more. Answers how
 /// many messages that makes.
 async fn release(tx: &impl ConnectionTrait, row: &notification_channel::Model, now: UtcMillis) -> Result<usize> {
-    let held = told::Column::ChannelId.eq(row.id).and(told::Column::ToldAt.is_null());
+    let held = notification_told::Column::ChannelId.eq(row.id).and(notification_told::Column::ToldAt.is_null());
     if !row.enabled {
-        told::Entity::delete_many().filter(held).exec(tx).await?;
+        notification_told::Entity::delete_many().filter(held).exec(tx).await?;
         return Ok(0);
     }
-    let ids: Vec<i64> = told::Entity::find()
+    let ids: Vec<i64> = notification_told::Entity::find()
         .select_only()
-        .column(told::Column::NotificationId)
+        .column(notification_told::Column::NotificationId)
         .filter(held.clone())
-        .order_by_asc(told::Column::NotificationId)
+        .order_by_asc(notification_told::Column::NotificationId)
         .limit(MOST)
         .into_tuple()
         .all(tx)
@@ -219,10 +219,10 @@ async fn release(tx: &impl ConnectionTrait, row: &notification_channel::Model, n
     for some in ids.chunks(CHUNK) {
         let all = notification::Entity::find().filter(notification::Column::Id.is_in(some.iter().copied()));
         rows.extend(all.order_by_asc(notification::Column::Id).all(tx).await?);
-        told::Entity::update_many()
-            .col_expr(told::Column::ToldAt, Expr::val(Some(now)))
+        notification_told::Entity::update_many()
+            .col_expr(notification_told::Column::ToldAt, Expr::val(Some(now)))
             .filter(held.clone())
-            .filter(told::Column::NotificationId.is_in(some.iter().copied()))
+            .filter(notification_told::Column::NotificationId.is_in(some.iter().copied()))
             .exec(tx)
             .await?;
     }
