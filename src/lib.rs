@@ -16,9 +16,9 @@ pub mod config;
 pub mod devices;
 /// The key-value store.
 pub mod kv;
-/// Telling people.
+/// Tells people what happened: channels, quiet hours, templates, eleven kinds of service.
 pub mod notify;
-/// What has to be told to other services, in order and at least once.
+/// What has to be told to others, delivered after the commit of its cause.
 pub mod outbox;
 /// Providers: where refresh tokens are exchanged, and the exchange.
 pub mod providers;

@@ -36,6 +36,7 @@ pub mod lease;
 pub mod meta;
 pub mod notification;
 pub mod notification_channel;
+pub mod notification_told;
 pub mod outbox;
 pub mod provider;
 pub mod refresh_event;

@@ -24,12 +24,16 @@ pub struct Model {
     pub events: String,
     /// 22:00-08:00 in server.timezone.
     pub quiet_hours: Option<String>,
+    /// JSON list of event names that quiet hours do not hold.
+    pub break_through: String,
     /// For each event and subject.
     pub min_interval_s: i64,
     /// Sealed JSON object.
     pub config: String,
     /// The service asked for it.
     pub paused_until: Option<UtcMillis>,
+    /// JSON list of the sends of the last minute in milliseconds since the epoch, where a service counts them.
+    pub sent_at: String,
     /// When it was made.
     pub created_at: UtcMillis,
     /// When it was last changed.

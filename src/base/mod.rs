@@ -5,6 +5,7 @@ pub mod clock;
 pub mod commit;
 pub mod db;
 pub mod error;
+pub mod event;
 pub mod http_client;
 pub mod idempotency;
 pub mod input;

@@ -1,62 +1,44 @@
-//! What people are to be told.
+//! Tells people what happened, over eleven kinds of service.
 //!
-//! - Whoever has something to tell calls [`tell`] in the transaction of its cause.
-//! - No event holds a secret.
+//! - A room tells an event with [`tell`] in the transaction of its cause; what was told is never lost by a crash.
+//! - A job collects events of one cause for five seconds, so that a hundred accounts that die of one make one message,
+//!   applies what each channel wants, and puts a message into the outbox; the [`Notifier`] delivers it.
+//! - A message counts as delivered when the service says so by its own rule.
+//! - What a channel has to know is sealed and never shown; no message holds anything but an event's params.
 
-use entity::{UtcMillis, notification::ActiveModel};
-use sea_orm::{
-    ActiveModelTrait,
-    ActiveValue::{NotSet, Set},
-    ConnectionTrait,
+mod api;
+mod channel;
+mod config;
+mod cut;
+mod dispatch;
+mod dto;
+mod kinds;
+mod notice;
+mod notifier;
+mod pace;
+mod quiet;
+mod template;
+
+use crate::base::error::{Class, Kind};
+
+pub use self::{
+    api::routes,
+    dispatch::{dispatch, purge},
+    notifier::Notifier,
+    template::Language,
 };
-use serde_json::Value;
+pub use crate::base::event::{Event, EventKind, tell};
 
-use crate::base::error::Result;
+/// The kind of this room's messages in the outbox.
+pub const KIND: &str = "notify";
 
-/// What kind of thing happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EventKind {
-    /// A fresh token does not reach a place where it is used.
-    SinkFailed,
-}
+/// 409
+pub static CHANNEL_NAME_TAKEN: Kind = Kind::new(
+    Class::Conflict,
+    "CHANNEL_NAME_TAKEN",
+    "Another channel has this name",
+    "Names of notification channels are unique. Choose another one.",
+);
 
-impl EventKind {
-    /// Its name on the wire and in the database.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::SinkFailed => "sink.failed",
-        }
-    }
-}
-
-/// Something that happened.
-#[derive(Clone, Debug)]
-pub struct Event {
-    /// What kind of thing.
-    pub kind: EventKind,
-    /// What it is about: `link:7`.
-    pub subject: String,
-    /// Those of one cause make one message.
-    pub cause: String,
-    /// What the message is made of; no secrets.
-    pub params: Value,
-}
-
-/// Notes an event, in the transaction of its cause.
-///
-/// # Errors
-/// 503 when the database is out.
-pub async fn tell(tx: &impl ConnectionTrait, event: &Event, now: UtcMillis) -> Result<()> {
-    let row = ActiveModel {
-        id: NotSet,
-        event: Set(event.kind.as_str().to_owned()),
-        subject: Set(event.subject.clone()),
-        cause: Set(event.cause.clone()),
-        params: Set(event.params.to_string()),
-        dispatched_at: Set(None),
-        created_at: Set(now),
-    };
-    row.insert(tx).await?;
-    Ok(())
-}
+/// The problems this room answers.
+pub static PROBLEMS: &[&Kind] = &[&CHANNEL_NAME_TAKEN];

@@ -7,15 +7,18 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{instance, jobs, replica::Replica};
 use crate::{
+    config::secrets,
     admin::SecretWatch,
     base::{db::StartError, http_client::HttpClient, state::State},
     devices::{AddressRates, Meter},
     kv::{self, Store},
-    providers::Providers,
+    notify::{self, Language, Notifier},
     outbox::{Couriers, Outbox},
+    providers::Providers,
     scheduler::Scheduler,
     settings::Settings,
     sinks::{self, SinkCourier, Sinks},
+    tokens::refresh::Refresher,
 };
 
 /// How often counts are swept and last uses written down.
@@ -29,10 +32,12 @@ pub(super) struct Live {
     meter: Data<Meter>,
     address_rates: Data<AddressRates>,
     secret_watch: Data<SecretWatch>,
-    outbox: Data<Outbox>,
-    sinks: Data<Sinks>,
     scheduler: Data<Scheduler>,
     providers: Data<Providers>,
+    notifier: Data<Notifier>,
+    sinks: Data<Sinks>,
+    outbox: Data<Outbox>,
+    refresher: Data<Refresher>,
     replica: Data<Replica>,
     beside: TaskTracker,
     beating: TaskTracker,
@@ -60,28 +65,31 @@ impl Live {
         let settings = settings.map_err(|error| format!("the settings cannot be read: {error}"))?;
         let store = Data::new(Store::new(state));
         let redis = state.redis.as_ref();
-        let scheduler = Scheduler::new(state.clone(), instance, jobs::all(&store)?);
-        let instance = instance::name(&state.config.database)?;
-        let net = HttpClient::new(state.config.security.allow_private_targets);
-        let couriers = Couriers::default().with(sinks::KIND, SinkCourier::new(state, net.clone()));
-        let outbox = Outbox::new(state.clone(), &instance, couriers)?;
-        outbox.start().await?;
-        let scheduler = Scheduler::new(state.clone(), &instance, jobs::all(&store, &outbox)?);
-        scheduler.start().await?;
         let client = HttpClient::new(state.config.security.allow_private_targets);
+        let providers = Providers::new(state, client.clone());
+        let notifier = Notifier::new(state.clone(), Language::default());
+        let couriers = Couriers::default()
+            .with(sinks::KIND, SinkCourier::new(state, client.clone()))
+            .with(notify::KIND, notifier.clone());
+        let outbox = Outbox::new(state.clone(), instance, couriers)?;
+        outbox.start().await?;
+        let journal = secrets::file_for(&state.config.database).with_file_name("rotation-journal");
+        let refresher = Refresher::start(state.clone(), providers.clone(), outbox.clone(), instance, journal).await;
+        let refresher = refresher.map_err(|error| format!("the refreshes of a former life cannot be settled: {error}"))?;
+        let scheduler = Scheduler::new(state.clone(), instance, jobs::all(&store, &outbox, &refresher, state)?);
+        scheduler.start().await?;
         let live = Self {
             settings: Data::new(settings),
             store,
             meter: Data::new(Meter::new(redis)),
             address_rates: Data::new(AddressRates::new(redis)),
             secret_watch: Data::new(SecretWatch::new(redis)),
-            meter: Data::default(),
-            address_rates: Data::default(),
-            secret_watch: Data::default(),
-            sinks: Data::new(Sinks::new(state, net, outbox.clone())),
-            outbox: Data::new(outbox),
             scheduler: Data::new(scheduler),
-            providers: Data::new(Providers::new(state, client)),
+            providers: Data::new(providers),
+            notifier: Data::new(notifier),
+            sinks: Data::new(Sinks::new(state, client, outbox.clone())),
+            outbox: Data::new(outbox),
+            refresher: Data::new(refresher),
             replica: Data::new(replica.clone()),
             beside: TaskTracker::new(),
             beating: TaskTracker::new(),
@@ -107,17 +115,19 @@ impl Live {
             .app_data(self.address_rates.clone())
             .app_data(self.secret_watch.clone())
             .app_data(self.scheduler.clone())
-            .app_data(self.providers.clone());
-            .app_data(self.replica.clone());
-            .app_data(self.outbox.clone())
+            .app_data(self.providers.clone())
+            .app_data(self.notifier.clone())
             .app_data(self.sinks.clone())
-            .app_data(self.scheduler.clone());
+            .app_data(self.outbox.clone())
+            .app_data(self.refresher.clone())
+            .app_data(self.replica.clone());
     }
 
     /// Ends the jobs and everything beside the requests. `closing` must have been cancelled.
     pub(super) async fn stop(&self, state: &State) {
         let patience = Duration::from_secs(state.config.server.shutdown_timeout.into());
         self.scheduler.stop(patience).await;
+        self.refresher.stop(patience).await;
         self.outbox.stop(patience).await;
         if tokio::time::timeout(patience, self.beside.wait()).await.is_err() {
             log::warn!("not everything beside the requests ended in time");

@@ -13,8 +13,7 @@ use crate::{
         error::{self, Kind},
         idempotency,
     },
-    devices, kv, providers, scheduler, settings,
-    devices, kv, outbox, scheduler, settings, sinks,
+    devices, kv, notify, outbox, providers, scheduler, settings, sinks, tokens,
 };
 
 /// Registers every documented route.
@@ -33,9 +32,11 @@ const ROOMS: &[(&[&str], Routes)] = &[
     (&["/devices", "/public-api/devices"], devices::routes),
     (&["/auth", "/public-api/secrets", "/public-api/audit"], admin::routes),
     (&["/public-api/jobs", "/public-api/tasks"], scheduler::routes),
+    (&["/public-api/refresh", "/public-api/get-at"], tokens::public_routes),
     (&["/public-api/providers"], providers::routes),
     (&["/public-api/settings"], settings::routes),
     (&["/public-api/sinks"], sinks::routes),
+    (&["/public-api/notifications"], notify::routes),
     (&["/health", "/ready", "/metrics"], watch::routes),
     (&["/openapi.json"], pages::routes),
     (&["/errors"], problem_pages::routes),
@@ -52,11 +53,13 @@ pub const TAGS: &[(&str, &str)] = &[
     ("auth", "Signing in to administer."),
     ("admin: apps", "Apps, for administrators."),
     ("admin: devices", "Devices and their stores, for administrators."),
+    ("tokens", "Accounts: their refresh tokens are kept alive, their access tokens handed out."),
     ("providers", "Where refresh tokens are exchanged."),
     ("secrets", "Named secrets with scopes, for programs that administer."),
     ("audit", "What administrators did."),
     ("sinks", "Where fresh access tokens are pushed: channels of One-API and New-API, webhooks, files."),
     ("settings", "What may be changed while the service runs."),
+    ("notifications", "Where people are told what happened."),
     ("jobs", "What runs on a schedule, and what goes on in the background."),
     ("operations", "Watching the service, and its documentation."),
 ];
@@ -72,10 +75,12 @@ pub fn problems() -> Vec<&'static Kind> {
         devices::PROBLEMS,
         admin::PROBLEMS,
         providers::PROBLEMS,
+        tokens::PROBLEMS,
         scheduler::PROBLEMS,
         settings::PROBLEMS,
         outbox::PROBLEMS,
         sinks::PROBLEMS,
+        notify::PROBLEMS,
         watch::PROBLEMS,
     ]
     .concat()

@@ -204,7 +204,7 @@ async fn on_server(ways: &Ways, dsn: &Dsn, meant: &Meant<'_>, key: Option<&Secre
 }
 
 async fn connect(ways: &Ways, dsn: &Dsn) -> Result<MySqlConnection, Delivery> {
-    let addresses = ways.net.resolve(&dsn.host, dsn.port).await.map_err(no_answer)?;
+    let addresses = ways.net.addresses(&dsn.host, dsn.port).await.map_err(no_answer)?;
     let mut options = MySqlConnectOptions::new()
         .port(dsn.port)
         .username(&dsn.user)

@@ -22,12 +22,14 @@ const FLOORS: &[&str] = &["main", "lib", "cli", "server", "base", "config"];
 const WRITERS: &[(&str, &[&str])] = &[
     ("admin", &["admin_session", "admin_user", "api_secret", "audit_event"]),
     ("apps", &["app"]),
-    ("base", &["attempt", "idempotency_key", "lease"]),
+    // The way in of notifications: any room tells, in the transaction of its cause; see base::event.
+    ("base", &["attempt", "idempotency_key", "lease", "notification"]),
     ("devices", &["app_install", "device"]),
     // A write of a key counts on the device's row (revision, key_count, byte_count) in the same transaction.
     ("kv", &["device", "kv_change", "kv_store"]),
     ("providers", &["provider"]),
     ("notify", &["notification"]),
+    ("notify", &["notification", "notification_channel", "notification_told"]),
     ("outbox", &["outbox"]),
     ("scheduler", &["job", "task"]),
     ("server", &["meta", "replica", "sealing_key"]),

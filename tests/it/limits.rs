@@ -144,12 +144,14 @@ on_both! {
         app.set(&device, "k", &json!("v")).await;
         let (id, _) = app.new_secret("s", &["usage:read"]).await;
         let session = app.sign_in().await;
+        let channel = json!({"name": "c", "kind": "bark", "config": {"device_key": "k"}});
+        let channel = app.post("/public-api/notifications/channels", &channel).root().send().await.expect(201)["id"].to_string();
         let task = app.call("POST", "/public-api/jobs/purge/run").root().send().await.expect(202)["task_id"].as_str().unwrap().to_owned();
         for (method, template, operation) in documented() {
             if method != "GET" || operation["operationId"] == "followChanges" || template == "/metrics" {
                 continue; // one never ends, the other counts these calls
             }
-            let id = if template.contains("tasks") { &task } else if template.contains("secrets") { &id.to_string() } else { &device.app_id.to_string() };
+            let id = if template.contains("tasks") { &task } else if template.contains("secrets") { &id.to_string() } else if template.contains("channels") { &channel } else { &device.app_id.to_string() };
             let path = template.replace("{id}", id).replace("{slug}", "not-found").replace("{key}", "k");
             let path = path.replace("{uuid}", &device.uuid).replace("{deviceUuid}", &device.uuid);
             let call = |method: &str| {

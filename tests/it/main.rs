@@ -32,6 +32,7 @@ mod kv;
 mod kv_lists;
 mod limits;
 mod migrations;
+mod notify;
 mod openapi;
 mod outage;
 mod providers;

@@ -123,6 +123,18 @@ fn over_tls(addr: SocketAddr, certificate: &str, request: &str) -> String {
     answer
 }
 
+/// A certificate of its own making, by openssl.
+pub fn certificate(folder: &Path) -> (String, String) {
+    let path = |name: &str| folder.join(name).display().to_string();
+    let (certificate, key) = (path("certificate.pem"), path("key.pem"));
+    let mut openssl = std::process::Command::new("openssl");
+    openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1"]);
+    openssl.args(["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]);
+    openssl.args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", &key, "-out", &certificate]);
+    assert!(openssl.output().unwrap().status.success());
+    (certificate, key)
+}
+
 #[tokio::test]
 async fn a_signal_stops_the_process_in_order_and_it_ends_with_0() {
     let database = Database::sqlite();

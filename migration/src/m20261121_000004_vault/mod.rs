@@ -15,5 +15,6 @@ pub(crate) const SCRIPT: Script = Script {
         "outbox",
         "notification_channel",
         "notification",
+        "notification_told",
     ],
 };

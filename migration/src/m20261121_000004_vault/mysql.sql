@@ -150,9 +150,11 @@ CREATE TABLE IF NOT EXISTS `{p}notification_channel` (
     `enabled` TINYINT(1) NOT NULL,
     `events` LONGTEXT NOT NULL, -- JSON list of event names
     `quiet_hours` VARCHAR(64), -- 22:00-08:00 in server.timezone
+    `break_through` LONGTEXT NOT NULL, -- JSON list of event names that quiet hours do not hold
     `min_interval_s` BIGINT NOT NULL, -- for each event and subject
     `config` LONGTEXT NOT NULL, -- sealed JSON object
     `paused_until` BIGINT, -- the service asked for it
+    `sent_at` VARCHAR(500) NOT NULL DEFAULT '[]', -- JSON list of the sends of the last minute, where a service counts them
     `created_at` BIGINT NOT NULL,
     `updated_at` BIGINT NOT NULL
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
@@ -169,4 +171,19 @@ CREATE TABLE IF NOT EXISTS `{p}notification` (
     KEY `{p}notification_waiting` (`dispatched_at`, `id`),
     KEY `{p}notification_subject` (`event`, `subject`, `id`),
     KEY `{p}notification_created` (`created_at`)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
+
+-- Which channel was told what, or will be when its quiet hours end.
+CREATE TABLE IF NOT EXISTS `{p}notification_told` (
+    `channel_id` BIGINT NOT NULL,
+    `notification_id` BIGINT NOT NULL,
+    `event` VARCHAR(64) NOT NULL, -- as in notification
+    `subject` VARCHAR(191) NOT NULL, -- as in notification
+    `told_at` BIGINT, -- null: it is held
+    PRIMARY KEY (`channel_id`, `notification_id`),
+    CONSTRAINT `{p}notification_told_channel_id_fk` FOREIGN KEY (`channel_id`) REFERENCES `{p}notification_channel` (`id`) ON DELETE CASCADE,
+    CONSTRAINT `{p}notification_told_notification_id_fk` FOREIGN KEY (`notification_id`) REFERENCES `{p}notification` (`id`) ON DELETE CASCADE,
+    KEY `{p}notification_told_last` (`channel_id`, `event`, `told_at`),
+    KEY `{p}notification_told_held` (`told_at`, `channel_id`),
+    KEY `{p}notification_told_notification` (`notification_id`)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;

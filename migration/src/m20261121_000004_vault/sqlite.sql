@@ -147,9 +147,11 @@ CREATE TABLE "{p}notification_channel" (
     "enabled"        INTEGER NOT NULL,
     "events"         TEXT    NOT NULL, -- JSON list of event names
     "quiet_hours"    TEXT, -- 22:00-08:00 in server.timezone
+    "break_through"  TEXT    NOT NULL, -- JSON list of event names that quiet hours do not hold
     "min_interval_s" INTEGER NOT NULL, -- for each event and subject
     "config"         TEXT    NOT NULL, -- sealed JSON object
     "paused_until"   INTEGER, -- the service asked for it
+    "sent_at"        TEXT    NOT NULL DEFAULT '[]', -- JSON list of the sends of the last minute, where a service counts them
     "created_at"     INTEGER NOT NULL,
     "updated_at"     INTEGER NOT NULL
 );
@@ -167,3 +169,16 @@ CREATE TABLE "{p}notification" (
 CREATE INDEX "{p}notification_waiting" ON "{p}notification" ("dispatched_at", "id");
 CREATE INDEX "{p}notification_subject" ON "{p}notification" ("event", "subject", "id");
 CREATE INDEX "{p}notification_created" ON "{p}notification" ("created_at");
+
+-- Which channel was told what, or will be when its quiet hours end.
+CREATE TABLE "{p}notification_told" (
+    "channel_id"      INTEGER NOT NULL REFERENCES "{p}notification_channel" ("id") ON DELETE CASCADE,
+    "notification_id" INTEGER NOT NULL REFERENCES "{p}notification" ("id") ON DELETE CASCADE,
+    "event"           TEXT    NOT NULL, -- as in notification
+    "subject"         TEXT    NOT NULL, -- as in notification
+    "told_at"         INTEGER, -- null: it is held
+    PRIMARY KEY ("channel_id", "notification_id")
+);
+CREATE INDEX "{p}notification_told_last" ON "{p}notification_told" ("channel_id", "event", "told_at");
+CREATE INDEX "{p}notification_told_held" ON "{p}notification_told" ("told_at", "channel_id");
+CREATE INDEX "{p}notification_told_notification" ON "{p}notification_told" ("notification_id");

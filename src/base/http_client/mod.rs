@@ -14,7 +14,7 @@ mod tests;
 
 use std::{
     collections::HashMap,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -104,20 +104,43 @@ impl HttpClient {
         self.parse(url, &["http", "https", "socks5", "socks5h"]).map(|_| ())
     }
 
-    /// The addresses of a host that may be called, for connections that are not HTTP: connect to one of them, not to
-    /// the name, which may resolve to another one the next time.
+    /// The same for a host that is called by another protocol than HTTP: a name or an address.
     ///
     /// # Errors
-    /// [`Failure::NotAllowed`] when it has none, [`Failure::Connect`] when its name cannot be resolved.
-    pub async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let found = tokio::time::timeout(CONNECT, tokio::net::lookup_host((host, port))).await;
-        let found = found.map_err(|_| Failure::Connect)?.map_err(|_| Failure::Connect)?;
-        let usable: Vec<_> = found.filter(|found| self.0.allow_private || address::is_public(found.ip())).collect();
-        if usable.is_empty() {
-            return Err(Failure::NotAllowed("must not name a private address"));
+    /// Why not, in words for a field of a form.
+    pub fn check_host(&self, host: &str) -> Result<(), &'static str> {
+        self.parse_host(host).map(|_| ())
+    }
+
+    /// The addresses of a host that may be called, for a connection by another protocol than HTTP. A name is resolved
+    /// now; connect to these addresses, not to the name once more.
+    ///
+    /// # Errors
+    /// [`Failure::NotAllowed`], also when the name has no address that may be called; [`Failure::Connect`] when it
+    /// cannot be resolved.
+    pub async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
+        let found: Vec<SocketAddr> = match self.parse_host(host).map_err(Failure::NotAllowed)? {
+            Host::Ipv4(address) => vec![(address, port).into()],
+            Host::Ipv6(address) => vec![(address, port).into()],
+            Host::Domain(name) => {
+                tokio::net::lookup_host((name.as_str(), port)).await.map_err(|_| Failure::Connect)?.collect()
+            }
+        };
+        let usable = |found: &SocketAddr| self.0.allow_private || address::is_public(found.ip());
+        let usable: Vec<SocketAddr> = found.into_iter().filter(usable).collect();
+        if usable.is_empty() { Err(Failure::NotAllowed("has no address that may be called")) } else { Ok(usable) }
+    }
+
+    fn parse_host(&self, host: &str) -> Result<Host, &'static str> {
+        let host = match host.parse() {
+            Ok(IpAddr::V4(address)) => Host::Ipv4(address),
+            Ok(IpAddr::V6(address)) => Host::Ipv6(address),
+            Err(_) => Host::parse(host).map_err(|_| "must be a host name or an address")?,
+        };
+        if !self.0.allow_private && !address::may_be_public(&host) {
+            return Err("must not name a private address");
         }
-        Ok(usable)
+        Ok(host)
     }
 
     /// Sends a request and reads the whole answer, whatever its status.

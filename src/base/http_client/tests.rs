@@ -48,6 +48,19 @@ async fn a_private_address_is_never_called() {
 }
 
 #[tokio::test]
+async fn another_protocol_gets_no_private_address_either() {
+    let client = HttpClient::new(false);
+    for private in ["127.0.0.1", "::1", "[::1]", "10.0.0.1", "169.254.169.254", "localhost", "LOCALHOST."] {
+        assert!(client.check_host(private).is_err(), "{private}");
+        assert!(matches!(client.addresses(private, 25).await, Err(Failure::NotAllowed(_))), "{private}");
+    }
+    assert!(client.check_host("smtp.example.com").is_ok() && client.check_host("not a host").is_err());
+    let found = HttpClient::new(true).addresses("localhost", 25).await.unwrap();
+    assert!(found.iter().all(|address| address.ip().is_loopback() && address.port() == 25) && !found.is_empty());
+    assert_eq!(client.addresses("1.1.1.1", 465).await.unwrap(), ["1.1.1.1:465".parse().unwrap()]);
+}
+
+#[tokio::test]
 async fn a_redirect_is_an_answer_and_is_not_followed() {
     let client = HttpClient::new(true);
     let (target, seen) = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
