@@ -22,3 +22,5 @@ pub mod scheduler;
 pub mod server;
 /// What an admin may change while the service runs.
 pub mod settings;
+/// Accounts: refresh tokens and the access tokens they give.
+pub mod tokens;

@@ -19,6 +19,7 @@ pub mod readers;
 #[cfg(test)]
 pub(crate) mod scratch;
 pub mod sealed;
+pub mod search;
 pub mod secret;
 pub mod state;
 pub mod wake;

@@ -11,7 +11,7 @@ use crate::{
         job::{Job, JobContext, Outcome, Schedule},
     },
     kv::{self, Store},
-    scheduler,
+    scheduler, tokens,
 };
 
 /// The jobs of the whole service.
@@ -28,6 +28,7 @@ pub(super) fn all(store: &Data<Store>) -> Result<Vec<Job>, StartError> {
 async fn purge(context: JobContext, store: Data<Store>) -> Outcome {
     let keys = kv::purge(&context.state, &store).await?;
     let answers = context.in_batches(async |tx, now, most| idempotency::purge(tx, now, most).await).await?;
+    let refreshes = context.in_batches(async |tx, now, most| tokens::purge_events(tx, now, most).await).await?;
     let now = context.state.clock.now();
     let (sessions, tries, events) = context
         .state
@@ -44,6 +45,7 @@ async fn purge(context: JobContext, store: Data<Store>) -> Outcome {
         (sessions, "sessions"),
         (tries, "counts of tries"),
         (events, "audit events"),
+        (refreshes, "events of accounts"),
     ];
     let deleted = counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what} deleted"));
     let deleted: Vec<String> = deleted.chain(tasks).collect();

@@ -13,6 +13,7 @@ use crate::{
     kv::{self, Store},
     scheduler::Scheduler,
     settings::Settings,
+    tokens::{Batches, refresh::Refresher},
 };
 
 /// How often counts are swept and last uses written down.
@@ -27,6 +28,8 @@ pub(super) struct Live {
     address_rates: Data<AddressRates>,
     secret_watch: Data<SecretWatch>,
     scheduler: Data<Scheduler>,
+    refresher: Data<Refresher>,
+    batches: Data<Batches>,
     beside: TaskTracker,
 }
 
@@ -42,6 +45,8 @@ impl Live {
         let instance = instance::name(&state.config.database)?;
         let scheduler = Scheduler::new(state.clone(), &instance, jobs::all(&store)?);
         scheduler.start().await?;
+        let refresher = Refresher::default();
+        let batches = Batches::new(state.clone(), refresher.clone(), &instance);
         let live = Self {
             settings: Data::new(settings),
             store,
@@ -49,11 +54,14 @@ impl Live {
             address_rates: Data::default(),
             secret_watch: Data::default(),
             scheduler: Data::new(scheduler),
+            refresher: Data::new(refresher),
+            batches: Data::new(batches),
             beside: TaskTracker::new(),
         };
         live.beside.spawn(live.settings.get_ref().clone().watch(state.closing.clone()));
         live.beside.spawn(kv::watch(state.clone()));
         live.beside.spawn(sweep(state.clone(), live.meter.clone(), live.address_rates.clone()));
+        live.beside.spawn(live.batches.get_ref().clone().run());
         live.beside.close();
         Ok(live)
     }
@@ -65,7 +73,9 @@ impl Live {
             .app_data(self.meter.clone())
             .app_data(self.address_rates.clone())
             .app_data(self.secret_watch.clone())
-            .app_data(self.scheduler.clone());
+            .app_data(self.scheduler.clone())
+            .app_data(self.refresher.clone())
+            .app_data(self.batches.clone());
     }
 
     /// Ends the jobs and everything beside the requests. `closing` must have been cancelled.

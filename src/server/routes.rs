@@ -13,7 +13,7 @@ use crate::{
         error::{self, Kind},
         idempotency,
     },
-    devices, kv, scheduler, settings,
+    devices, kv, scheduler, settings, tokens,
 };
 
 /// Registers every documented route.
@@ -33,6 +33,7 @@ const ROOMS: &[(&[&str], Routes)] = &[
     (&["/auth", "/public-api/secrets", "/public-api/audit"], admin::routes),
     (&["/public-api/jobs", "/public-api/tasks"], scheduler::routes),
     (&["/public-api/settings"], settings::routes),
+    (&["/public-api/tokens"], tokens::routes),
     (&["/health", "/ready", "/metrics"], watch::routes),
     (&["/openapi.json"], pages::routes),
     (&["/errors"], problem_pages::routes),
@@ -49,6 +50,7 @@ pub const TAGS: &[(&str, &str)] = &[
     ("auth", "Signing in to administer."),
     ("admin: apps", "Apps, for administrators."),
     ("admin: devices", "Devices and their stores, for administrators."),
+    ("accounts", "Refresh tokens: stored, imported, refreshed, shown on purpose."),
     ("secrets", "Named secrets with scopes, for programs that administer."),
     ("audit", "What administrators did."),
     ("settings", "What may be changed while the service runs."),
@@ -68,6 +70,7 @@ pub fn problems() -> Vec<&'static Kind> {
         admin::PROBLEMS,
         scheduler::PROBLEMS,
         settings::PROBLEMS,
+        tokens::PROBLEMS,
         watch::PROBLEMS,
     ]
     .concat()

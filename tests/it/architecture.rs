@@ -26,9 +26,10 @@ const WRITERS: &[(&str, &[&str])] = &[
     ("devices", &["app_install", "device"]),
     // A write of a key counts on the device's row (revision, key_count, byte_count) in the same transaction.
     ("kv", &["device", "kv_change", "kv_store"]),
-    ("scheduler", &["job", "task"]),
+    ("scheduler", &["job", "task", "task_item"]),
     ("server", &["meta", "sealing_key"]),
     ("settings", &["setting"]),
+    ("tokens", &["refresh_event", "refresh_token"]),
 ];
 
 /// Most lines of a file, without its tests.
