@@ -47,6 +47,7 @@ pub mod setting;
 pub mod sink_link;
 pub mod table;
 pub mod task;
+pub mod task_item;
 pub mod token_sink;
 pub mod types;
 

@@ -15,7 +15,7 @@ pub struct Model {
     pub id: i64,
     /// Token id.
     pub token_id: i64,
-    /// Started, succeeded, failed, uncertain, dead, recovered, edited, imported, revealed.
+    /// Started, succeeded, failed, uncertain, dead, recovered, created, edited, imported, revealed.
     pub kind: String,
     /// Api, admin, job, batch, serve, replay.
     pub cause: String,

@@ -21,6 +21,7 @@ pub mod redis;
 #[cfg(test)]
 pub(crate) mod scratch;
 pub mod sealed;
+pub mod search;
 pub mod secret;
 pub mod standard_webhooks;
 pub mod state;

@@ -11,6 +11,7 @@ mod migrate;
 mod openapi;
 mod schema;
 mod serve;
+mod tokens;
 
 use std::{
     fmt,
@@ -70,6 +71,9 @@ enum Command {
     /// Lists and deletes devices.
     #[command(subcommand)]
     Devices(devices::Command),
+    /// Imports, lists and refreshes accounts.
+    #[command(subcommand)]
+    Tokens(tokens::Command),
     /// Works on administrators.
     #[command(subcommand)]
     Admin(admin::Command),
@@ -105,6 +109,7 @@ pub fn main() -> ExitCode {
         Command::Schema(command) => command.run(),
         Command::Apps(command) => command.run(&global),
         Command::Devices(command) => command.run(&global),
+        Command::Tokens(command) => command.run(&global),
         Command::Admin(command) => command.run(&global),
         Command::Doctor => doctor::run(&global),
     };

@@ -43,13 +43,24 @@ pub(super) async fn prepare(
         initialise(&config, writer, clock.now()).await?;
     }
     check(&config, &facts(db).await?)?;
+    let sealer = open_sealer(&config, db).await?;
+    seed_providers(&sealer, writer, clock.now()).await?;
+    Ok((config, sealer))
+}
+
+/// The sealer of a database that was initialised, for a command beside the server.
+///
+/// # Errors
+/// When the database was not initialised yet, or the master key is not the one it was initialised with.
+pub async fn open_sealer(config: &Config, db: &Db) -> Result<Sealer, StartError> {
     let master = MasterKey::parse(config.security.master_key.expose()).map_err(|error| text(&error))?;
     let keys = sealing_key::Entity::find().order_by_asc(sealing_key::Column::Id).all(db.orm()).await;
     let keys: Vec<(i64, String)> =
         keys.map_err(|error| error.to_string())?.into_iter().map(|key| (key.id, key.sealed_key)).collect();
-    let sealer = Sealer::open(&master, &keys).map_err(|error| text(&error))?;
-    seed_providers(&sealer, writer, clock.now()).await?;
-    Ok((config, sealer))
+    if keys.is_empty() {
+        return Err("the database has not been initialised: start the service once".to_owned());
+    }
+    Sealer::open(&master, &keys).map_err(|error| text(&error))
 }
 
 /// Makes the first providers, once in a database's life: those that an admin deletes do not come back.

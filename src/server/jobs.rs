@@ -15,7 +15,10 @@ use crate::{
     notify,
     outbox::{self, Outbox},
     scheduler,
-    tokens::refresh::{self, Refresher},
+    tokens::{
+        self,
+        refresh::{self, Refresher},
+    },
 };
 
 /// The jobs of the whole service.
@@ -52,6 +55,7 @@ async fn purge(context: JobContext, store: Data<Store>) -> Outcome {
     let answers = context.in_batches(async |tx, now, most| idempotency::purge(tx, now, most).await).await?;
     let messages = context.in_batches(async |tx, now, most| outbox::purge(tx, now, most).await).await?;
     let told = context.in_batches(async |tx, now, most| notify::purge(tx, now, most).await).await?;
+    let refreshes = context.in_batches(async |tx, now, most| tokens::purge_events(tx, now, most).await).await?;
     let now = context.state.clock.now();
     let (sessions, tries, events) = context
         .state
@@ -70,6 +74,7 @@ async fn purge(context: JobContext, store: Data<Store>) -> Outcome {
         (events, "audit events"),
         (messages, "messages"),
         (told, "notifications"),
+        (refreshes, "events of accounts"),
     ];
     let deleted = counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what} deleted"));
     let deleted: Vec<String> = deleted.chain(tasks).collect();

@@ -7,9 +7,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{instance, jobs, replica::Replica};
 use crate::{
-    config::secrets,
     admin::SecretWatch,
     base::{db::StartError, http_client::HttpClient, state::State},
+    config::secrets,
     devices::{AddressRates, Meter},
     kv::{self, Store},
     notify::{self, Language, Notifier},
@@ -18,7 +18,7 @@ use crate::{
     scheduler::Scheduler,
     settings::Settings,
     sinks::{self, SinkCourier, Sinks},
-    tokens::refresh::Refresher,
+    tokens::{Batches, refresh::Refresher},
 };
 
 /// How often counts are swept and last uses written down.
@@ -39,6 +39,7 @@ pub(super) struct Live {
     outbox: Data<Outbox>,
     refresher: Data<Refresher>,
     replica: Data<Replica>,
+    batches: Data<Batches>,
     beside: TaskTracker,
     beating: TaskTracker,
     /// Ends the signs of life, last of all.
@@ -75,9 +76,11 @@ impl Live {
         outbox.start().await?;
         let journal = secrets::file_for(&state.config.database).with_file_name("rotation-journal");
         let refresher = Refresher::start(state.clone(), providers.clone(), outbox.clone(), instance, journal).await;
-        let refresher = refresher.map_err(|error| format!("the refreshes of a former life cannot be settled: {error}"))?;
+        let refresher =
+            refresher.map_err(|error| format!("the refreshes of a former life cannot be settled: {error}"))?;
         let scheduler = Scheduler::new(state.clone(), instance, jobs::all(&store, &outbox, &refresher, state)?);
         scheduler.start().await?;
+        let batches = Batches::new(state.clone(), refresher.clone(), instance);
         let live = Self {
             settings: Data::new(settings),
             store,
@@ -91,6 +94,7 @@ impl Live {
             outbox: Data::new(outbox),
             refresher: Data::new(refresher),
             replica: Data::new(replica.clone()),
+            batches: Data::new(batches),
             beside: TaskTracker::new(),
             beating: TaskTracker::new(),
             ended: CancellationToken::new(),
@@ -103,6 +107,7 @@ impl Live {
         if let Some(redis) = state.redis.clone() {
             live.beside.spawn(redis.watch(state.closing.clone()));
         }
+        live.beside.spawn(live.batches.get_ref().clone().run());
         live.beside.close();
         Ok(live)
     }
@@ -120,7 +125,8 @@ impl Live {
             .app_data(self.sinks.clone())
             .app_data(self.outbox.clone())
             .app_data(self.refresher.clone())
-            .app_data(self.replica.clone());
+            .app_data(self.replica.clone())
+            .app_data(self.batches.clone());
     }
 
     /// Ends the jobs and everything beside the requests. `closing` must have been cancelled.

@@ -1,17 +1,38 @@
-//! Accounts: refresh tokens, and the access tokens they give.
+//! Accounts: refresh tokens that are kept alive, and the access tokens they give.
+//!
+//! - A refresh token is stored once, sealed, and leaves only through `reveal` and the export; views show its end.
+//! - Only `account` and `refresh` write an account. An edit touches its own columns; a new refresh token moves the
+//!   version, so that a refresh under way cannot overwrite it.
+//! - What is done to many at once is one transaction, or a task that goes on after a restart.
 
-pub mod problems;
+mod account;
+mod api;
+mod batch;
+mod dto;
+mod events;
+mod export;
+mod import;
+mod list;
+mod problems;
 mod public;
 pub mod refresh;
+mod reveal;
+mod runner;
+mod stats;
 
 /// The table of accounts, as sealed places name it.
 const TABLE: &str = "refresh_token";
 
-/// The end of a token that may be shown.
-fn last6(token: &str) -> String {
-    let skip = token.chars().count().saturating_sub(6);
-    token.chars().skip(skip).collect()
-}
-
-pub use problems::PROBLEMS;
-pub use public::routes as public_routes;
+pub use self::{
+    api::routes,
+    batch::{By, refresh as begin_refresh},
+    dto::{
+        AccountFilter, AccountView, Content, Defaults, Import, ImportFormat, ImportStatus, Imported, Order, Selection,
+    },
+    events::purge as purge_events,
+    import::Importer,
+    list::list,
+    problems::{PROBLEMS, PROVIDER_FAILED},
+    public::routes as public_routes,
+    runner::Batches,
+};

@@ -35,6 +35,9 @@ const WRITERS: &[(&str, &[&str])] = &[
     ("server", &["meta", "replica", "sealing_key"]),
     ("settings", &["setting"]),
     ("sinks", &["sink_link", "token_sink"]),
+    ("scheduler", &["job", "task", "task_item"]),
+    ("server", &["meta", "sealing_key"]),
+    ("tokens", &["refresh_event", "refresh_token"]),
 ];
 
 /// Most lines of a file, without its tests.

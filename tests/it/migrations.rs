@@ -336,8 +336,8 @@ macro_rules! every_entity_reads_its_table {
 
 every_entity_reads_its_table! {
     admin_session admin_user api_secret app app_install attempt audit_event device idempotency_key job kv_change kv_store
-    lease meta replica sealing_key setting task
-    lease meta notification notification_channel notification_told outbox sealing_key setting task
+    lease meta notification notification_channel notification_told outbox provider refresh_event refresh_token replica
+    sealing_key setting sink_link task task_item token_sink
 }
 
 on_both! {

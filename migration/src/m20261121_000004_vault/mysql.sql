@@ -71,7 +71,7 @@ CREATE TABLE IF NOT EXISTS `{p}refresh_token` (
 CREATE TABLE IF NOT EXISTS `{p}refresh_event` (
     `id` BIGINT NOT NULL PRIMARY KEY AUTO_INCREMENT,
     `token_id` BIGINT NOT NULL,
-    `kind` VARCHAR(32) NOT NULL, -- started, succeeded, failed, uncertain, dead, recovered, edited, imported, revealed
+    `kind` VARCHAR(32) NOT NULL, -- started, succeeded, failed, uncertain, dead, recovered, created, edited, imported, revealed
     `cause` VARCHAR(16) NOT NULL, -- api, admin, job, batch, serve, replay
     `attempt` VARCHAR(40), -- joins a start with its end
     `token_hash` CHAR(64), -- of the refresh token that is used

@@ -29,8 +29,8 @@ CREATE TABLE "{p}refresh_token" (
     "id"                     INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     "biz_id"                 TEXT    NOT NULL UNIQUE, -- 1 to 191 characters, compared byte by byte
     "provider"               TEXT    NOT NULL, -- name of the provider
-    "email"                  TEXT,
-    "user_name"              TEXT,
+    "email"                  TEXT COLLATE NOCASE,
+    "user_name"              TEXT COLLATE NOCASE,
     "account_type"           TEXT, -- free, plus, pro, team
     "account_id"             TEXT, -- of the provider, from its tokens
     "refresh_token"          TEXT    NOT NULL, -- sealed
@@ -42,7 +42,7 @@ CREATE TABLE "{p}refresh_token" (
     "access_expires_at"      INTEGER,
     "client_id"              TEXT, -- null: that of the provider
     "proxy"                  TEXT, -- sealed URL; null: as the settings choose
-    "tag"                    TEXT,
+    "tag"                    TEXT COLLATE NOCASE,
     "memo"                   TEXT,
     "enabled"                INTEGER NOT NULL,
     "state"                  TEXT    NOT NULL, -- new, ok, failing, dead, uncertain
@@ -71,7 +71,7 @@ CREATE INDEX "{p}refresh_token_lease" ON "{p}refresh_token" ("lease_owner");
 CREATE TABLE "{p}refresh_event" (
     "id"            INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     "token_id"      INTEGER NOT NULL REFERENCES "{p}refresh_token" ("id") ON DELETE CASCADE,
-    "kind"          TEXT    NOT NULL, -- started, succeeded, failed, uncertain, dead, recovered, edited, imported, revealed
+    "kind"          TEXT    NOT NULL, -- started, succeeded, failed, uncertain, dead, recovered, created, edited, imported, revealed
     "cause"         TEXT    NOT NULL, -- api, admin, job, batch, serve, replay
     "attempt"       TEXT, -- joins a start with its end
     "token_hash"    TEXT, -- of the refresh token that is used

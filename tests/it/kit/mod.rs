@@ -17,8 +17,8 @@ pub mod provider;
 mod proxies;
 mod proxy;
 mod redis;
-mod stage;
 mod relays;
+mod stage;
 
 pub use answer::{Answer, Call};
 pub use app::{Device, TestApp};
