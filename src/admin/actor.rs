@@ -78,14 +78,4 @@ impl Actor {
     pub fn may(&self, needed: Scope) -> bool {
         self.scopes.as_ref().is_none_or(|scopes| scopes.iter().any(|scope| scope.includes(needed)))
     }
-
-    /// The same, for what is asked for beside the scope that a handler needs anyway.
-    ///
-    /// # Errors
-    /// 403 `SCOPE_MISSING`, which names the scope.
-    pub fn require(&self, needed: Scope) -> Result<()> {
-        let name = needed.name();
-        let missing = || SCOPE_MISSING.error(format!("This needs the scope '{name}'.")).with("scope", name);
-        if self.may(needed) { Ok(()) } else { Err(missing()) }
-    }
 }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     base::{
-        error::{Error, Result},
+        error::Result,
         http_client::{HttpClient, Outgoing},
         secret::Secret,
         state::State,

@@ -237,7 +237,7 @@ mod tests {
         ] {
             let error = Schedule::parse(text).expect_err(text);
             assert_eq!(error.status().as_u16(), 422, "{text}");
-            assert_eq!(error.document("", false)["errors"][0]["field"], "schedule", "{text}");
+            assert_eq!(error.document("", Dialect::Plain)["errors"][0]["field"], "schedule", "{text}");
         }
     }
 

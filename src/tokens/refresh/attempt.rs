@@ -26,8 +26,8 @@ impl Inner {
 
     async fn settle(&self, attempt: &Attempt) -> Outcome {
         // After a crash the refresh token may have been refused for good already; then only the previous one is left.
-        let refused_before = attempt.row.dead_hash.as_ref() == Some(&attempt.row.refresh_token_hash);
-        let first = if attempt.uncertain && refused_before {
+        let was_refused = attempt.row.dead_hash.as_ref() == Some(&attempt.row.refresh_token_hash);
+        let first = if attempt.uncertain && was_refused {
             Err(refused_before(&attempt.row))
         } else {
             self.exchange(attempt, &attempt.refresh_token).await

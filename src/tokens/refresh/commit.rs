@@ -199,7 +199,7 @@ fn seal(state: &crate::base::state::State, row: &refresh_token::Model, entry: &E
             Some(Rotated {
                 refresh_token: box_of("refresh_token", token)?,
                 hash,
-                last6: crate::tokens::dto::last6(token),
+                last6: crate::tokens::dto::last6(&Secret::new(token.clone())),
                 previous: place("previous_refresh_token").seal(sealer, &old)?,
             })
         }
