@@ -331,7 +331,8 @@ macro_rules! every_entity_reads_its_table {
 
 every_entity_reads_its_table! {
     admin_session admin_user api_secret app app_install attempt audit_event device idempotency_key job kv_change kv_store
-    lease meta notification notification_channel notification_told outbox sealing_key setting task
+    lease meta notification notification_channel notification_told outbox provider refresh_event
+    refresh_token sealing_key setting sink_link task token_sink
 }
 
 on_both! {

@@ -56,6 +56,18 @@ on_both_with! { near;
         }
     }
 
+    async fn what_is_to_go_through_a_proxy_never_goes_without_it(app: TestApp) {
+        let stubs = Notifiers::start().await;
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        for kind in ["telegram", "webhook"] {
+            let mut config = config_for(kind, &stubs);
+            config["proxy"] = json!(format!("socks5h://user:pass@{closed}"));
+            let id = channel(&app, kind, config, json!({})).await;
+            assert_eq!(tried(&app, id).await, (false, "no connection through the proxy".to_owned()));
+        }
+        assert_eq!(stubs.received().len(), 0);
+    }
+
     async fn codes_of_http_200_that_mean_failure_are_failures(app: TestApp) {
         let stubs = Notifiers::start().await;
         for (kind, body) in [
