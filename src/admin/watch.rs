@@ -56,6 +56,7 @@ impl SecretWatch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::error::Dialect;
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 

@@ -4,8 +4,12 @@
 //! Nothing but the members that a kind of event lists is kept of its params, and no text in them that looks like a
 //! token: what is never written down is never sent.
 
-use entity::{UtcMillis, notification::ActiveModel, notification::Entity};
-use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait, NotSet};
+use entity::{
+    UtcMillis,
+    notification::{ActiveModel, Entity},
+    notification_channel,
+};
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, NotSet, QueryFilter, QuerySelect};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{
@@ -121,11 +125,15 @@ pub struct Event {
     pub params: Value,
 }
 
-/// Writes down what people are to be told, in the transaction of its cause.
+/// Writes down what people are to be told, in the transaction of its cause. What is off by default and happens often
+/// is left out while no channel asks for it.
 ///
 /// # Errors
 /// 503 when the database is out.
 pub async fn tell(tx: &impl ConnectionTrait, event: &Event, now: UtcMillis) -> Result<()> {
+    if !event.kind.is_default() && !is_wanted(tx, event.kind).await? {
+        return Ok(());
+    }
     let row = ActiveModel {
         id: NotSet,
         event: Set(event.kind.name().to_owned()),
@@ -137,6 +145,16 @@ pub async fn tell(tx: &impl ConnectionTrait, event: &Event, now: UtcMillis) -> R
     };
     Entity::insert(row).exec_without_returning(tx).await?;
     Ok(())
+}
+
+/// Whether some channel asks for it.
+async fn is_wanted(db: &impl ConnectionTrait, kind: EventKind) -> Result<bool> {
+    let asking = notification_channel::Entity::find().select_only().column(notification_channel::Column::Id);
+    let asking = asking
+        .filter(notification_channel::Column::Enabled.eq(true))
+        .filter(notification_channel::Column::Events.contains(format!("\"{}\"", kind.name())))
+        .limit(1);
+    Ok(asking.into_tuple::<i64>().one(db).await?.is_some())
 }
 
 /// The params that this kind of event has, without anything that looks like a token.

@@ -34,7 +34,7 @@ pub(super) fn all(
     let every = |text: &str| Schedule::parse(text).map_err(|error| error.to_string());
     let (store, outbox, refresher) = (store.clone(), outbox.clone(), refresher.clone());
     let refresh = state.config.refresh.clone();
-    let concurrency = usize::try_from(refresh.concurrency).unwrap_or(1);
+    let concurrency = refresh.concurrency;
     Ok(vec![
         Job::new("refresh-tokens", every("every 30s")?, move |context| {
             refresh::job(context, refresher.clone(), concurrency)

@@ -3,7 +3,10 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     admin::Actor,
-    base::{error::Error, scratch::on_each},
+    base::{
+        error::{Dialect, Error},
+        scratch::on_each,
+    },
 };
 
 async fn change(settings: &Settings, patch: Value) -> Result<Value, Error> {

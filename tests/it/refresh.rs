@@ -8,7 +8,7 @@ use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use serde_json::{Value, json};
 
 use crate::kit::{
-    Answer, Database, Provider, TestApp, eventually,
+    Answer, Database, Provider, TestApp, block_on, eventually,
     provider::{Act, Acting, Rules},
 };
 
@@ -301,20 +301,30 @@ on_both_vaults! {
         vault.app.post("/public-api/refresh", &json!({"biz_id": " "})).root().send().await.problem(400, "MALFORMED_REQUEST");
         vault.refresh("b").await.expect(200);
     }
+}
 
-    async fn a_start_settles_what_its_former_life_left_open(vault) {
-        let id = vault.account("a").await;
-        vault.refresh("a").await.expect(200);
-        vault.stub.always(Act::Late(Duration::from_millis(900)));
-        let refresh = vault.app.post("/public-api/refresh", &json!({"biz_id": "a"})).root();
-        let call = actix_web::rt::spawn(refresh.open());
-        vault.stub.wait_for_calls(2).await;
-        let (app, stub) = (vault.app, vault.stub);
-        let app = app.restart().await; // an orderly one: the call under way is waited for
-        let vault = Vault { app, stub };
-        drop(call);
-        let row = vault.row(id).await;
-        assert_eq!((row.version, row.state.as_str(), row.lease_until), (2, "ok", None));
-        assert_eq!(Some(vault.stored("a").await), vault.stub.current("a"));
-    }
+async fn a_stop_waits_for_the_call_under_way(database: Database) {
+    let vault = Vault::open(database).await;
+    let id = vault.account("a").await;
+    vault.refresh("a").await.expect(200);
+    vault.stub.always(Act::Late(Duration::from_millis(900)));
+    let call = actix_web::rt::spawn(vault.app.post("/public-api/refresh", &json!({"biz_id": "a"})).root().open());
+    vault.stub.wait_for_calls(2).await;
+    let Vault { app, stub } = vault;
+    let vault = Vault { app: app.restart().await, stub };
+    drop(call);
+    let row = vault.row(id).await;
+    assert_eq!((row.version, row.state.as_str(), row.lease_until), (2, "ok", None));
+    assert_eq!(Some(vault.stored("a").await), vault.stub.current("a"));
+    vault.app.stop().await;
+}
+
+#[test]
+fn a_stop_waits_for_the_call_under_way_sqlite() {
+    block_on(a_stop_waits_for_the_call_under_way(Database::sqlite()));
+}
+
+#[test]
+fn a_stop_waits_for_the_call_under_way_mysql() {
+    block_on(async { a_stop_waits_for_the_call_under_way(Database::mysql().await).await });
 }

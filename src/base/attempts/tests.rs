@@ -2,7 +2,7 @@ use futures_util::future::join_all;
 
 use super::*;
 use crate::base::{
-    error::TOO_MANY_REQUESTS,
+    error::{Dialect, TOO_MANY_REQUESTS},
     scratch::{START, on_each},
     state::State,
 };

@@ -130,6 +130,7 @@ impl fmt::Display for Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::error::Dialect;
 
     const BERLIN: Tz = chrono_tz::Europe::Berlin;
 

@@ -5,6 +5,7 @@ use redis::aio::MultiplexedConnection;
 use uuid::Uuid;
 
 use super::*;
+use crate::base::error::Dialect;
 
 impl Subject for &'static str {
     fn name(&self) -> String {

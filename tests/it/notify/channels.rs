@@ -5,13 +5,53 @@ use sea_orm::EntityTrait;
 use serde_json::{Map, Value, json};
 
 use super::*;
+use crate::kit::{Call, Database, block_on};
 
 fn fields(problem: &Value) -> Vec<String> {
     let list = problem["errors"].as_array().unwrap().iter();
     list.map(|one| format!("{} {}", one["field"].as_str().unwrap(), one["code"].as_str().unwrap())).collect()
 }
 
+/// Every operation of the room, on a channel of that id.
+fn operations(app: &TestApp, id: i64) -> [Call; 6] {
+    let path = format!("{PATH}/{id}");
+    let body = json!({"name": "another", "kind": "bark", "config": {"device_key": "k"}});
+    [
+        app.get(PATH),
+        app.post(PATH, &body),
+        app.get(&path),
+        app.patch(&path, &json!({"enabled": false})),
+        app.delete(&path),
+        app.call("POST", &format!("{path}/test")),
+    ]
+}
+
+#[test]
+fn without_a_database_every_operation_is_503() {
+    block_on(async {
+        let app = TestApp::start(Database::mysql().await).await;
+        app.state.db.close().await;
+        app.state.writer.close().await;
+        for call in operations(&app, 1) {
+            call.root().send().await.expect(503);
+        }
+        app.stop().await;
+    });
+}
+
 on_both! {
+    async fn only_admins_may_see_or_change_channels(app: TestApp) {
+        let id = channel(&app, "bark", json!({"device_key": "k"}), json!({})).await;
+        let (_, secret) = app.new_secret("all but admin", &["tokens:write", "tokens:reveal", "keys:write", "apps:write"]).await;
+        for call in operations(&app, id) {
+            call.send().await.problem(401, "UNAUTHENTICATED");
+        }
+        for call in operations(&app, id) {
+            call.secret(&secret).send().await.problem(403, "SCOPE_MISSING");
+        }
+        assert_eq!(app.get(PATH).root().send().await.expect(200)["total"], 1);
+    }
+
     async fn a_channel_is_made_read_listed_changed_and_deleted(app: TestApp) {
         let body = json!({"name": " ops ", "kind": "bark", "quiet_hours": "22:00-08:00", "config": {"device_key": "ynJ5Ft4atkMkWeo2PAvFhF"}});
         let made = app.post(PATH, &body).root().send().await;

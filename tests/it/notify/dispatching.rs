@@ -63,6 +63,21 @@ on_both_with! { near;
         expect(&stubs, &[("job.failed", 1), ("job.failed", 1), ("token.recovered", 1), ("token.refreshed", 1)]);
     }
 
+    async fn what_is_off_by_default_leaves_no_trace_while_nobody_asks_for_it(app: TestApp) {
+        use sea_orm::PaginatorTrait;
+        let stubs = Notifiers::start().await;
+        let id = hook(&app, &stubs, json!({})).await;
+        let rows = async || entity::notification::Entity::find().count(app.state.db.orm()).await.unwrap();
+        told(&app, EventKind::TokenRefreshed, "token:1", "ok", json!({"name": "a"})).await;
+        assert_eq!(rows().await, 0);
+        let patch = json!({"events": ["token.refreshed"]});
+        app.patch(&format!("{PATH}/{id}"), &patch).root().send().await.expect(200);
+        told(&app, EventKind::TokenRefreshed, "token:1", "ok", json!({"name": "a"})).await;
+        assert_eq!(rows().await, 1);
+        later(&app, 5_000).await;
+        expect(&stubs, &[("token.refreshed", 1)]);
+    }
+
     async fn the_same_of_the_same_subject_is_told_again_after_the_interval_only(app: TestApp) {
         let stubs = Notifiers::start().await;
         hook(&app, &stubs, json!({"min_interval_s": 3600})).await;

@@ -56,6 +56,18 @@ on_both_with! { near;
         }
     }
 
+    async fn what_is_to_go_through_a_proxy_never_goes_without_it(app: TestApp) {
+        let stubs = Notifiers::start().await;
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        for kind in ["telegram", "webhook"] {
+            let mut config = config_for(kind, &stubs);
+            config["proxy"] = json!(format!("socks5h://user:pass@{closed}"));
+            let id = channel(&app, kind, config, json!({})).await;
+            assert_eq!(tried(&app, id).await, (false, "no connection through the proxy".to_owned()));
+        }
+        assert_eq!(stubs.received().len(), 0);
+    }
+
     async fn codes_of_http_200_that_mean_failure_are_failures(app: TestApp) {
         let stubs = Notifiers::start().await;
         for (kind, body) in [
@@ -175,7 +187,7 @@ on_both! {
 
 /// Over TLS with a certificate that the process trusts, and with one that it does not.
 async fn over_tls(database: Database) {
-    let (certificate, key) = crate::running::certificate(&database.folder);
+    let (certificate, key) = crate::kit::certificate(&database.folder);
     let trusted = certificate.clone();
     let process = Process::serve_with(&database, |command| {
         command.env("LATCHKEY__SECURITY__ALLOW_PRIVATE_TARGETS", "true").env("SSL_CERT_FILE", trusted);
@@ -183,7 +195,7 @@ async fn over_tls(database: Database) {
     .await;
     let other = database.folder.join("other");
     std::fs::create_dir_all(&other).unwrap();
-    let (stranger, strangers_key) = crate::running::certificate(&other);
+    let (stranger, strangers_key) = crate::kit::certificate(&other);
     for (secured, security) in [(Secured::ByStartTls, "starttls"), (Secured::AtOnce, "tls")] {
         for (is_known, certificate, key) in [(true, &certificate, &key), (false, &stranger, &strangers_key)] {
             let server = MailServer::start(secured, Some((certificate, key)));
