@@ -16,7 +16,7 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
 
-use crate::kit::{Database, Process, TestApp, certificate};
+use crate::kit::{Database, TestApp, certificate};
 
 fn config(database: &Database) -> Config {
     let mut config = Config::default();
