@@ -169,6 +169,7 @@ on_both! {
             (json!({"token_url": "https://u:p@auth.example.com/"}), "token_url", "format"),
             (json!({"token_url": "https://auth.example.com/#x"}), "token_url", "format"),
             (json!({"token_url": format!("https://auth.example.com/{long}")}), "token_url", "length"),
+            (json!({"token_url": "https://auth.exa\tmple.com/"}), "token_url", "control_character"),
             (json!({"token_url": "http://auth.example.com/"}), "token_url", "https"),
             (json!({"token_url": "https://127.0.0.1/"}), "token_url", "target"),
             (json!({"token_url": "https://169.254.169.254/"}), "token_url", "target"),
