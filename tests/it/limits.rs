@@ -129,7 +129,8 @@ on_both! {
             }
             let call = |id: &str| {
                 let call = app.call(&method, &path.replace("{id}", id)).root();
-                if operation["requestBody"].is_object() { call.json(&json!({})) } else { call }
+                let body = operation["operationId"].as_str().and_then(crate::openapi::body_example);
+                if let Some(body) = body { call.json(&body) } else { call }
             };
             for bad in ["x", "0", "-1", "1.5", "%20", "99999999999999999999"] {
                 call(bad).send().await.problem(400, "MALFORMED_REQUEST");
@@ -143,13 +144,14 @@ on_both! {
         let device = app.new_device().await;
         app.set(&device, "k", &json!("v")).await;
         let (id, _) = app.new_secret("s", &["usage:read"]).await;
+        let account = app.new_account("rt_0123456789", &json!({})).await["id"].to_string();
         let session = app.sign_in().await;
         let task = app.call("POST", "/public-api/jobs/purge/run").root().send().await.expect(202)["task_id"].as_str().unwrap().to_owned();
         for (method, template, operation) in documented() {
             if method != "GET" || operation["operationId"] == "followChanges" || template == "/metrics" {
                 continue; // one never ends, the other counts these calls
             }
-            let id = if template.contains("tasks") { &task } else if template.contains("secrets") { &id.to_string() } else { &device.app_id.to_string() };
+            let id = if template.contains("tasks") { &task } else if template.contains("secrets") { &id.to_string() } else if template.contains("/tokens/") { &account } else { &device.app_id.to_string() };
             let path = template.replace("{id}", id).replace("{slug}", "not-found").replace("{key}", "k");
             let path = path.replace("{uuid}", &device.uuid).replace("{deviceUuid}", &device.uuid);
             let call = |method: &str| {

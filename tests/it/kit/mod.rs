@@ -1,6 +1,7 @@
 //! What the tests stand on: a service in this process ([`TestApp`]), clients, databases, and the check that every
 //! answer is as the OpenAPI document says.
 
+mod accounts;
 mod answer;
 mod app;
 mod conformance;
