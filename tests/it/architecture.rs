@@ -119,7 +119,9 @@ fn paths(code: &str) -> BTreeSet<String> {
     let mut lines = code.lines().map(str::trim);
     while let Some(line) = lines.next() {
         let Some((visibility, tree)) = line.split_once("use ") else { continue };
-        if !(visibility.is_empty() || visibility.starts_with("pub")) {
+        // Not the end of another word, as in `pub enum Cause {`.
+        let visibility = visibility.trim_end_matches(' ');
+        if !(["", "pub"].contains(&visibility) || (visibility.starts_with("pub(") && visibility.ends_with(')'))) {
             continue;
         }
         let mut tree = tree.to_owned();
