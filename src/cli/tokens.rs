@@ -20,8 +20,8 @@ use crate::{
     scheduler,
     server::open_sealer,
     tokens::{
-        self, AccountFilter, AccountView, By, Content, Defaults, Import, ImportFormat, ImportStatus, Importer, Order,
-        Selection,
+        self, AccountFilter, AccountImport, AccountView, By, Content, ImportDefaults, ImportFormat, ImportStatus,
+        Importer, Order, Selection,
     },
 };
 
@@ -112,9 +112,9 @@ fn import(global: &Global, arguments: ImportArgs) -> Outcome {
     let format = arguments.format.unwrap_or_else(|| by_name(&arguments.file));
     let ImportArgs { provider, client_id, proxy, tag, disabled, refresh, .. } = arguments;
     let proxy = proxy.map(Secret::new);
-    let defaults = Defaults { provider, client_id, proxy, tag, enabled: disabled.then_some(false) };
+    let defaults = ImportDefaults { provider, client_id, proxy, tag, enabled: disabled.then_some(false) };
     let done = with_database(global, async |session| {
-        let import = Import { format, content: Content::of_text(&text)?, defaults, refresh };
+        let import = AccountImport { format, content: Content::of_text(&text)?, defaults, refresh };
         let sealer = open_sealer(&session.config, &session.db).await.map_err(Error::internal)?;
         let http = HttpClient::new(session.config.security.allow_private_targets);
         let importer = Importer { writer: session.writer.clone(), sealer, http, actor: Actor::cli() };

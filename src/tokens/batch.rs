@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{
     account,
-    dto::{BatchResult, Edit, Selection},
+    dto::{AccountDone, Edit, Selection},
     events,
     problems::ACCOUNT_NOT_FOUND,
     runner::KIND,
@@ -30,7 +30,7 @@ pub struct By<'a> {
 ///
 /// # Errors
 /// 422 when a filter fits too many.
-pub async fn delete(tx: &impl ConnectionTrait, by: By<'_>, selection: &Selection) -> Result<Vec<BatchResult>> {
+pub async fn delete(tx: &impl ConnectionTrait, by: By<'_>, selection: &Selection) -> Result<Vec<AccountDone>> {
     let (ids, results) = sorted_out(tx, by, selection, 204).await?;
     account::delete_many(tx, &ids).await?;
     record(tx, by, "batch_delete", json!({ "ids": ids })).await?;
@@ -47,7 +47,7 @@ pub async fn update(
     sealer: &Sealer,
     selection: &Selection,
     edit: &Edit,
-) -> Result<Vec<BatchResult>> {
+) -> Result<Vec<AccountDone>> {
     let (ids, results) = sorted_out(tx, by, selection, 200).await?;
     let set = account::edit_many(tx, sealer, &ids, edit, by.now).await?;
     let names = set.as_object().map(|set| set.keys().cloned().collect::<Vec<_>>().join(", "));
@@ -73,12 +73,12 @@ async fn sorted_out(
     by: By<'_>,
     selection: &Selection,
     status: u16,
-) -> Result<(Vec<i64>, Vec<BatchResult>)> {
+) -> Result<(Vec<i64>, Vec<AccountDone>)> {
     let ids = account::selected(tx, selection, by.now).await?;
     let here = account::present(tx, &ids).await?;
     let result = |id: &i64| match here.contains(id) {
-        true => BatchResult::done(*id, status),
-        false => BatchResult::failed(*id, &ACCOUNT_NOT_FOUND),
+        true => AccountDone::done(*id, status),
+        false => AccountDone::failed(*id, &ACCOUNT_NOT_FOUND),
     };
     let results = ids.iter().map(result).collect();
     Ok((ids.into_iter().filter(|id| here.contains(id)).collect(), results))

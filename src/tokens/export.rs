@@ -70,7 +70,7 @@ pub struct ExportQuery {
 /// An account as it is exported.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({"id": 7, "biz_id": "team-a", "provider": "openai-ios", "email": "ann@example.org", "user_name": "Ann", "type": "plus", "refresh_token": "rt_5f0c2b7d1193", "access_token": null, "access_expires_at": null, "client_id": null, "proxy": null, "tag": "team", "memo": null, "enabled": true, "state": "new", "created_at": "2026-11-21T04:31:00.000Z"}))]
-pub struct Exported {
+pub struct ExportedAccount {
     id: i64,
     biz_id: String,
     provider: String,
@@ -109,7 +109,7 @@ const HEADER: [&str; 16] = [
     "created_at",
 ];
 
-impl Exported {
+impl ExportedAccount {
     fn new(row: Model, state: &State) -> Self {
         let open = |column: &str, sealed: Option<&str>| {
             let place = Place { table: "refresh_token", id: row.id, column };
@@ -211,7 +211,7 @@ impl Exporting {
         let rows = page(self.state.db.orm(), &self.filter, self.after.unwrap_or(0), &self.state).await?;
         self.after = Some(rows.last().map_or(i64::MAX, |row| row.id));
         self.is_over = (rows.len() as u64) < PAGE;
-        let accounts = rows.into_iter().map(|row| Exported::new(row, &self.state));
+        let accounts = rows.into_iter().map(|row| ExportedAccount::new(row, &self.state));
         match self.format {
             ExportFormat::Txt => Ok(accounts
                 .filter_map(|one| one.refresh_token)
@@ -229,7 +229,7 @@ async fn page(db: &impl ConnectionTrait, filter: &AccountFilter, after: i64, sta
     Ok(rows.order_by_asc(Column::Id).limit(PAGE).all(db).await?)
 }
 
-fn json(accounts: impl Iterator<Item = Exported>, first: bool, last: bool) -> Result<Vec<u8>> {
+fn json(accounts: impl Iterator<Item = ExportedAccount>, first: bool, last: bool) -> Result<Vec<u8>> {
     let mut piece = if first { b"[".to_vec() } else { Vec::new() };
     for (nth, account) in accounts.enumerate() {
         piece.extend_from_slice(if first && nth == 0 { b"\n" } else { b",\n" });
@@ -241,7 +241,7 @@ fn json(accounts: impl Iterator<Item = Exported>, first: bool, last: bool) -> Re
     Ok(piece)
 }
 
-fn csv(accounts: impl Iterator<Item = Exported>, first: bool) -> Result<Vec<u8>> {
+fn csv(accounts: impl Iterator<Item = ExportedAccount>, first: bool) -> Result<Vec<u8>> {
     let mut table = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
     if first {
         table.write_record(HEADER).map_err(Error::internal)?;

@@ -27,7 +27,8 @@ pub use self::{
     api::routes,
     batch::{By, refresh as begin_refresh},
     dto::{
-        AccountFilter, AccountView, Content, Defaults, Import, ImportFormat, ImportStatus, Imported, Order, Selection,
+        AccountFilter, AccountImport, AccountView, Content, ImportDefaults, ImportDone, ImportFormat, ImportStatus,
+        Order, Selection,
     },
     events::purge as purge_events,
     import::Importer,

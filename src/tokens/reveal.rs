@@ -4,7 +4,7 @@ use entity::{UtcMillis, refresh_token::Model};
 use sea_orm::ConnectionTrait;
 use serde_json::json;
 
-use super::{account, dto::Field, events, problems::NOTHING_TO_REVEAL};
+use super::{account, dto::TokenField, events, problems::NOTHING_TO_REVEAL};
 use crate::{
     admin::{Actor, audit},
     base::{
@@ -23,7 +23,7 @@ pub async fn reveal(
     sealer: &Sealer,
     actor: &Actor,
     id: i64,
-    field: Field,
+    field: TokenField,
     now: UtcMillis,
 ) -> Result<Secret> {
     let row = account::require(tx, id).await?;
@@ -35,11 +35,11 @@ pub async fn reveal(
     Ok(token)
 }
 
-fn column(row: &Model, field: Field) -> Option<&str> {
+fn column(row: &Model, field: TokenField) -> Option<&str> {
     match field {
-        Field::Refresh => Some(row.refresh_token.as_str()),
-        Field::Access => row.access_token.as_deref(),
-        Field::Id => row.id_token.as_deref(),
-        Field::Previous => row.previous_refresh_token.as_deref(),
+        TokenField::Refresh => Some(row.refresh_token.as_str()),
+        TokenField::Access => row.access_token.as_deref(),
+        TokenField::Id => row.id_token.as_deref(),
+        TokenField::Previous => row.previous_refresh_token.as_deref(),
     }
 }

@@ -8,7 +8,7 @@ use entity::{
 };
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect};
 
-use super::dto::{Expiring, State, Stats};
+use super::dto::{AccountStats, ExpiringAccounts, State};
 use crate::base::error::Result;
 
 const HOUR_S: i64 = 3600;
@@ -18,7 +18,7 @@ const STATES: [State; 5] = [State::New, State::Ok, State::Failing, State::Dead, 
 ///
 /// # Errors
 /// 503 when the database is out.
-pub async fn stats(db: &impl ConnectionTrait, now: UtcMillis) -> Result<Stats> {
+pub async fn stats(db: &impl ConnectionTrait, now: UtcMillis) -> Result<AccountStats> {
     let mut by_state: BTreeMap<String, u64> = STATES.into_iter().map(|state| (state.as_str().to_owned(), 0)).collect();
     by_state.extend(grouped(db, Column::State).await?);
     let enabled = Entity::find().filter(Column::Enabled.eq(true));
@@ -27,13 +27,13 @@ pub async fn stats(db: &impl ConnectionTrait, now: UtcMillis) -> Result<Stats> {
         let ending = Entity::find().filter(Column::AccessExpiresAt.gt(now)).filter(Column::AccessExpiresAt.lte(end));
         ending.count(db).await
     };
-    Ok(Stats {
+    Ok(AccountStats {
         total: by_state.values().sum(),
         enabled: enabled.clone().count(db).await?,
         by_state,
         by_provider: grouped(db, Column::Provider).await?,
         by_type: grouped(db, Column::AccountType).await?,
-        expiring: Expiring { within_1h: expiring(1).await?, within_24h: expiring(24).await? },
+        expiring: ExpiringAccounts { within_1h: expiring(1).await?, within_24h: expiring(24).await? },
         due: enabled.filter(Column::NextRefreshAt.lte(now)).count(db).await?,
     })
 }

@@ -28,7 +28,6 @@ const WRITERS: &[(&str, &[&str])] = &[
     // A write of a key counts on the device's row (revision, key_count, byte_count) in the same transaction.
     ("kv", &["device", "kv_change", "kv_store"]),
     ("providers", &["provider"]),
-    ("notify", &["notification"]),
     ("notify", &["notification", "notification_channel", "notification_told"]),
     ("outbox", &["outbox"]),
     ("scheduler", &["job", "task"]),
@@ -127,7 +126,9 @@ fn paths(code: &str) -> BTreeSet<String> {
     let mut lines = code.lines().map(str::trim);
     while let Some(line) = lines.next() {
         let Some((visibility, tree)) = line.split_once("use ") else { continue };
-        if !(visibility.is_empty() || visibility.starts_with("pub")) {
+        // Not the end of another word, as in `pub enum Cause {`.
+        let visibility = visibility.trim_end_matches(' ');
+        if !(["", "pub"].contains(&visibility) || (visibility.starts_with("pub(") && visibility.ends_with(')'))) {
             continue;
         }
         let mut tree = tree.to_owned();

@@ -108,8 +108,10 @@ on_both! {
         let lists = documented().into_iter().filter(|(_, path, operation)| {
             path.starts_with("/public-api/") && operation["parameters"].to_string().contains("\"cursor\"")
         });
+        let account = app.new_account("rt_0123456789", &json!({})).await["id"].to_string();
         let mut seen = 0;
         for (_, path, _) in lists {
+            let path = path.replace("{id}", &account);
             for bad in ["limit=0", "limit=201", "limit=-1", "limit=ten", "cursor=", "cursor=x", "cursor=eyJ9"] {
                 let problem = app.get(&format!("{path}?{bad}")).root().send().await.problem(422, "INVALID_REQUEST");
                 assert!(!problem["errors"].as_array().unwrap().is_empty(), "{path}?{bad}");
@@ -129,7 +131,8 @@ on_both! {
             }
             let call = |id: &str| {
                 let call = app.call(&method, &path.replace("{id}", id)).root();
-                if operation["requestBody"].is_object() { call.json(&json!({})) } else { call }
+                let body = operation["operationId"].as_str().and_then(crate::openapi::body_example);
+                if let Some(body) = body { call.json(&body) } else { call }
             };
             for bad in ["x", "0", "-1", "1.5", "%20", "99999999999999999999"] {
                 call(bad).send().await.problem(400, "MALFORMED_REQUEST");
@@ -143,6 +146,7 @@ on_both! {
         let device = app.new_device().await;
         app.set(&device, "k", &json!("v")).await;
         let (id, _) = app.new_secret("s", &["usage:read"]).await;
+        let account = app.new_account("rt_0123456789", &json!({})).await["id"].to_string();
         let session = app.sign_in().await;
         let channel = json!({"name": "c", "kind": "bark", "config": {"device_key": "k"}});
         let channel = app.post("/public-api/notifications/channels", &channel).root().send().await.expect(201)["id"].to_string();
@@ -151,7 +155,7 @@ on_both! {
             if method != "GET" || operation["operationId"] == "followChanges" || template == "/metrics" {
                 continue; // one never ends, the other counts these calls
             }
-            let id = if template.contains("tasks") { &task } else if template.contains("secrets") { &id.to_string() } else if template.contains("channels") { &channel } else { &device.app_id.to_string() };
+            let id = if template.contains("/tasks") { &task } else if template.contains("secrets") { &id.to_string() } else if template.contains("channels") { &channel } else if template.contains("/tokens/") { &account } else { &device.app_id.to_string() };
             let path = template.replace("{id}", id).replace("{slug}", "not-found").replace("{key}", "k");
             let path = path.replace("{uuid}", &device.uuid).replace("{deviceUuid}", &device.uuid);
             let call = |method: &str| {

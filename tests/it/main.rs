@@ -53,4 +53,8 @@ mod sinks_push;
 mod site_key;
 mod stopping;
 mod sweep;
+mod tokens;
+mod tokens_batch;
+mod tokens_import;
 mod tokens_of_apps;
+mod tokens_secrets;

@@ -39,7 +39,7 @@ on_both_with! {
     open;
     async fn what_is_put_is_delivered_by_the_job_without_a_nudge(app: TestApp) {
         let relay = Relay::start(Flavour::OneApi).await;
-        let account = app.new_account("rt-1", None).await;
+        let account = app.vault_account("rt-1", None).await;
         let sink = sink(&app, &relay, "relay").await;
         link(&app, sink, account.id, 12).await;
         assert!(deliveries(&app, sink).await.is_empty(), "there is no token yet");
@@ -53,7 +53,7 @@ on_both_with! {
         let (hanging, well) = (Relay::start(Flavour::OneApi).await, Relay::start(Flavour::OneApi).await);
         hanging.be(Mood::Hangs);
         let (first, second) = (sink(&app, &hanging, "hanging").await, sink(&app, &well, "well").await);
-        let account = app.new_account("rt-1", Some("at-1")).await;
+        let account = app.vault_account("rt-1", Some("at-1")).await;
         for channel in 1..=20 {
             link(&app, first, account.id, channel).await;
         }
@@ -68,7 +68,7 @@ on_both_with! {
         let relay = Relay::start(Flavour::OneApi).await;
         relay.be(Mood::Fails(500));
         let sink = sink(&app, &relay, "relay").await;
-        let account = app.new_account("rt-1", Some("at-1")).await;
+        let account = app.vault_account("rt-1", Some("at-1")).await;
         let gauge = async |name: &str| {
             let text = app.get("/metrics").send().await.text();
             let line = text.lines().find(|line| line.starts_with(&format!("{name}{{kind=\"sink\"}}"))).map(str::to_owned);
@@ -89,7 +89,7 @@ on_both_with! {
     async fn old_deliveries_are_purged_by_the_job(app: TestApp) {
         let relay = Relay::start(Flavour::OneApi).await;
         let sink = sink(&app, &relay, "relay").await;
-        let account = app.new_account("rt-1", Some("at-1")).await;
+        let account = app.vault_account("rt-1", Some("at-1")).await;
         link(&app, sink, account.id, 12).await;
         eventually("it has arrived", async || all_have_arrived(&app).await).await;
         let purge = async || {
@@ -119,7 +119,7 @@ on_each_database! {
         .await;
         relay.set_channel(13, |_| {});
         let sink = sink(&app, &relay, "relay").await;
-        let (first, second) = (app.new_account("rt-1", Some("at-1")).await, app.new_account("rt-2", Some("at-2")).await);
+        let (first, second) = (app.vault_account("rt-1", Some("at-1")).await, app.vault_account("rt-2", Some("at-2")).await);
         relay.be(Mood::Hangs);
         link(&app, sink, first.id, 12).await;
         eventually("it is under way", async || relay.asked().len() == 1).await;

@@ -4,6 +4,12 @@ use std::time::Duration;
 
 use entity::{notification, refresh_event, refresh_token};
 use futures_util::future::join_all;
+use latchkey::{
+    base::http_client::HttpClient,
+    outbox::{Couriers, Outbox},
+    providers::Providers,
+    tokens::refresh::{Cause, Outcome, Refresher},
+};
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use serde_json::{Value, json};
 
@@ -35,6 +41,15 @@ impl Vault {
     async fn account(&self, name: &str) -> i64 {
         let new = json!({"biz_id": name, "provider": "stub", "refresh_token": self.stub.issue(name)});
         self.app.post("/public-api/tokens", &new).root().send().await.expect(201)["id"].as_i64().unwrap()
+    }
+
+    /// Another replica, as far as refreshes go.
+    async fn refresher(&self) -> Refresher {
+        let (state, name) = (self.app.state.clone(), uuid::Uuid::new_v4().to_string());
+        let providers = Providers::new(&state, HttpClient::new(true));
+        let outbox = Outbox::new(state.clone(), &name, Couriers::default()).unwrap();
+        let journal = self.app.database.folder.join(&name);
+        Refresher::start(state, providers, outbox, &name, journal).await.unwrap()
     }
 
     async fn refresh(&self, name: &str) -> Answer {
@@ -97,17 +112,31 @@ macro_rules! on_both_vaults {
 
 on_both_vaults! {
     async fn sixty_four_callers_of_one_account_make_one_call(vault) {
-        vault.account("a").await;
+        let id = vault.account("a").await;
+        let refresher = vault.refresher().await;
         vault.stub.hold();
-        let callers = join_all((0..64).map(|_| vault.refresh("a")));
+        // All of them have asked before the first one is answered: `join_all` begins with each of them once.
+        let callers = join_all((0..64).map(|_| refresher.refresh(id, Cause::Api)));
         let release = async {
             vault.stub.wait_for_calls(1).await;
             vault.stub.release();
         };
-        let (answers, ()) = tokio::join!(callers, release);
-        let tokens: std::collections::HashSet<String> =
-            answers.into_iter().map(|answer| answer.expect(200)["data"]["access_token"].to_string()).collect();
-        assert_eq!((tokens.len(), vault.stub.calls()), (1, 1));
+        let (outcomes, ()) = tokio::join!(callers, release);
+        assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Refreshed)), "{outcomes:?}");
+        assert_eq!((vault.stub.calls(), vault.row(id).await.version), (1, 1));
+    }
+
+    async fn two_replicas_at_one_account_make_one_call(vault) {
+        let id = vault.account("a").await;
+        let (one, other) = (vault.refresher().await, vault.refresher().await);
+        vault.stub.hold();
+        let release = async {
+            vault.stub.wait_for_calls(1).await;
+            vault.stub.release();
+        };
+        let (first, second, ()) = tokio::join!(one.refresh(id, Cause::Api), other.refresh(id, Cause::Api), release);
+        assert!(matches!((first, second), (Outcome::Refreshed, Outcome::Refreshed)));
+        assert_eq!((vault.stub.calls(), vault.row(id).await.version), (1, 1));
     }
 
     async fn every_rotation_is_kept_with_the_one_before(vault) {
@@ -218,9 +247,9 @@ on_both_vaults! {
         vault.stub.next(Act::rate_limited(Some("120")));
         let refused = vault.refresh("a").await;
         assert_eq!(refused.header("retry-after"), Some("120"));
-        refused.problem(429, "PROVIDER_RATE_LIMITED");
+        refused.problem(429, "RATE_LIMITED");
         vault.app.clock.advance_millis(119_000);
-        vault.refresh("a").await.problem(429, "PROVIDER_RATE_LIMITED");
+        vault.refresh("a").await.problem(429, "RATE_LIMITED");
         assert_eq!(vault.stub.calls(), 1, "nothing is sent before");
         vault.app.clock.advance_millis(2_000);
         vault.refresh("a").await.expect(200);

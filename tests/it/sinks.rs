@@ -127,7 +127,7 @@ on_both_with! {
 
     async fn a_repetition_makes_one_sink_and_one_link(app: TestApp) {
         let body = json!({"name": "s", "kind": "file", "config": {"directory": "/x"}});
-        let account = app.new_account("rt", None).await;
+        let account = app.vault_account("rt", None).await;
         let twice = async |path: &str, body: &Value| {
             let once = async || app.post(path, body).root().header("idempotency-key", "k").send().await;
             let (first, again) = (once().await, once().await);
@@ -153,7 +153,7 @@ on_both_with! {
     }
 
     async fn links_join_an_account_to_one_target_each(app: TestApp) {
-        let (first, second) = (app.new_account("rt-1", None).await, app.new_account("rt-2", None).await);
+        let (first, second) = (app.vault_account("rt-1", None).await, app.vault_account("rt-2", None).await);
         let sink = made(&app, "one_api_http", &relay_config("https://relay.example.com")).await;
         let answer = link(&app, sink, &json!({"token_id": first.id, "channel_id": 12, "channel_name": "plus", "channel_type": 1})).await;
         let one = answer.expect(201);
@@ -200,7 +200,7 @@ on_both_with! {
         let relay = Relay::start(Flavour::OneApi).await;
         relay.be(Mood::Fails(500));
         let sink = made(&app, "one_api_http", &relay_config(&relay.url)).await;
-        let account = app.new_account("rt", Some("at-1")).await;
+        let account = app.vault_account("rt", Some("at-1")).await;
         let made_link = link(&app, sink, &json!({"token_id": account.id, "channel_id": 12})).await.expect(201);
         let path = format!("{SINKS}/{sink}/deliveries");
         let list = async |query: &str| app.get(&format!("{path}{query}")).root().send().await.expect(200);
@@ -234,7 +234,7 @@ on_both_with! {
         let config = json!({"base_url": relay.url, "access_token": Relay::TOKEN, "user_id": 1});
         let body = json!({"name": "s", "kind": "new_api_http", "config": config, "enabled": false});
         let sink = app.post(SINKS, &body).root().send().await.expect(201)["id"].as_i64().unwrap();
-        let account = app.new_account("rt", Some("at-1")).await;
+        let account = app.vault_account("rt", Some("at-1")).await;
         for (channel, name) in [(12, "plus"), (13, "plus"), (14, "x")] {
             link(&app, sink, &json!({"token_id": account.id, "channel_id": channel, "channel_name": name})).await.expect(201);
         }
@@ -270,7 +270,7 @@ on_both_with! {
 
     async fn everything_an_admin_does_is_on_record(app: TestApp) {
         let sink = made(&app, "file", &json!({"directory": "/x"})).await;
-        let account = app.new_account("rt", None).await;
+        let account = app.vault_account("rt", None).await;
         patch(&app, sink, &json!({"enabled": false})).await.expect(200);
         let id = link(&app, sink, &json!({"token_id": account.id, "channel_id": "t"})).await.expect(201)["id"].clone();
         app.delete(&format!("{SINKS}/{sink}/links/{id}")).root().send().await;
@@ -287,7 +287,7 @@ on_both_with! {
         let relay = Relay::start(Flavour::OneApi).await;
         let (rt, at) = ("rt-planted-4f1c9a", "at-planted-77be20.cGxhbnRlZA");
         let dsn = "planted:pw-planted-91d3@tcp(127.0.0.1:1)/oneapi";
-        let account = app.new_account(rt, Some(at)).await;
+        let account = app.vault_account(rt, Some(at)).await;
         let planted = [rt, at, Relay::TOKEN, dsn, "pw-planted-91d3", Receiver::SECRET];
         let mut seen = Vec::new();
         for (kind, config) in [

@@ -61,7 +61,7 @@ on_both_with! {
     async fn linking_pushes_the_current_token_and_a_refresh_the_next(app: TestApp) {
         for (kind, flavour) in [("one_api_http", Flavour::OneApi), ("new_api_http", Flavour::NewApi), ("new_api_http", Flavour::NewApiNewer)] {
             let relay = Relay::start(flavour).await;
-            let account = app.new_account(&format!("rt {kind} {flavour:?}"), Some("at-1")).await;
+            let account = app.vault_account(&format!("rt {kind} {flavour:?}"), Some("at-1")).await;
             let sink = sink(&app, kind, &relay_config(&relay)).await;
             let id = link(&app, sink, &json!({"token_id": account.id, "channel_id": 12, "channel_name": "plus", "channel_type": 1})).await;
             let delivered = ends(&app, sink, id, "delivered").await;
@@ -87,7 +87,7 @@ on_both_with! {
             let relay = Relay::start(flavour).await;
             relay.set_channel(13, |channel| channel.kind = 14);
             relay.set_channel(14, |channel| channel.has_several_keys = true);
-            let account = app.new_account(&format!("rt {flavour:?}"), Some("at-1")).await;
+            let account = app.vault_account(&format!("rt {flavour:?}"), Some("at-1")).await;
             let sink = sink(&app, "new_api_http", &relay_config(&relay)).await;
             let before = told(&app).await.len();
             for body in [
@@ -125,7 +125,7 @@ on_both_with! {
 
     async fn only_success_counts_as_success(app: TestApp) {
         let relay = Relay::start(Flavour::OneApi).await;
-        let account = app.new_account("rt", Some("at-1")).await;
+        let account = app.vault_account("rt", Some("at-1")).await;
         let sink = sink(&app, "one_api_http", &relay_config(&relay)).await;
         relay.be(Mood::Refuses);
         let id = link(&app, sink, &json!({"token_id": account.id, "channel_id": 12})).await;
@@ -158,7 +158,7 @@ on_both_with! {
 
     async fn a_redirect_is_a_failure_and_no_token_follows_it(app: TestApp) {
         let relay = Relay::start(Flavour::OneApi).await;
-        let account = app.new_account("rt", Some("at-1")).await;
+        let account = app.vault_account("rt", Some("at-1")).await;
         // As if the base URL were the path itself: gin answers 307.
         let config = json!({"base_url": format!("{}/api/channel?x=", relay.url), "access_token": Relay::TOKEN});
         let body = json!({"name": "s", "kind": "one_api_http", "config": config});
@@ -173,7 +173,7 @@ on_both_with! {
 
     async fn a_wrong_admin_token_or_user_is_told_apart_and_mended_by_an_edit(app: TestApp) {
         let relay = Relay::start(Flavour::NewApi).await;
-        let account = app.new_account("rt", Some("at-1")).await;
+        let account = app.vault_account("rt", Some("at-1")).await;
         let sink = sink(&app, "new_api_http", &json!({"base_url": relay.url, "access_token": "wrong", "user_id": "1"})).await;
         let id = link(&app, sink, &json!({"token_id": account.id, "channel_id": 12})).await;
         assert!(ends(&app, sink, id, "pending").await["last_error"].as_str().unwrap().contains("access token 无效"));
@@ -188,7 +188,7 @@ on_both_with! {
 
     async fn the_newest_token_arrives_and_older_ones_are_left_out(app: TestApp) {
         let relay = Relay::start(Flavour::OneApi).await;
-        let account = app.new_account("rt", Some("at-1")).await;
+        let account = app.vault_account("rt", Some("at-1")).await;
         let sink = sink(&app, "one_api_http", &relay_config(&relay)).await;
         relay.be(Mood::Fails(503));
         let id = link(&app, sink, &json!({"token_id": account.id, "channel_id": 12})).await;
@@ -206,7 +206,7 @@ on_both_with! {
 
     async fn the_relays_own_test_of_the_channel_counts_where_it_is_asked_for(app: TestApp) {
         let relay = Relay::start(Flavour::OneApi).await;
-        let account = app.new_account("rt", Some("at-1")).await;
+        let account = app.vault_account("rt", Some("at-1")).await;
         let mut config = relay_config(&relay);
         config["test_after"] = json!(true);
         let sink = sink(&app, "one_api_http", &config).await;
@@ -223,7 +223,7 @@ on_both_with! {
     async fn a_codex_channel_gets_no_refresh_token(app: TestApp) {
         let relay = Relay::start(Flavour::NewApi).await;
         relay.set_channel(57, |channel| channel.kind = 57);
-        let account = app.new_account("rt-of-codex", Some("at-1")).await;
+        let account = app.vault_account("rt-of-codex", Some("at-1")).await;
         let sink = sink(&app, "codex_channel", &relay_config(&relay)).await;
         let id = link(&app, sink, &json!({"token_id": account.id, "channel_id": 57})).await;
         ends(&app, sink, id, "delivered").await;
@@ -242,7 +242,7 @@ on_both_with! {
                 "sqlite" => OneApiDatabase::sqlite(&app.database.folder).await,
                 _ => OneApiDatabase::mysql().await,
             };
-            let account = app.new_account(&format!("rt {place}"), Some("at-'1\"`;--")).await;
+            let account = app.vault_account(&format!("rt {place}"), Some("at-'1\"`;--")).await;
             let sink = sink(&app, "one_api_db", &database.config()).await;
             let id = link(&app, sink, &json!({"token_id": account.id, "channel_id": 12, "channel_name": "plus", "channel_type": 1})).await;
             ends(&app, sink, id, "delivered").await;
@@ -273,7 +273,7 @@ on_both_with! {
 
     async fn a_locked_database_is_waited_for(app: TestApp) {
         let database = OneApiDatabase::sqlite(&app.database.folder).await;
-        let account = app.new_account("rt", Some("at-1")).await;
+        let account = app.vault_account("rt", Some("at-1")).await;
         let other = rusqlite::Connection::open(app.database.folder.join("one-api.db")).unwrap();
         other.execute_batch("BEGIN EXCLUSIVE").unwrap();
         let sink = sink(&app, "one_api_db", &database.config()).await;
@@ -288,7 +288,7 @@ on_both_with! {
 
     async fn our_own_database_is_no_sink(app: TestApp) {
         let file = app.database.folder.join("latchkey.db");
-        let account = app.new_account("rt", Some("at-1")).await;
+        let account = app.vault_account("rt", Some("at-1")).await;
         let sink = sink(&app, "one_api_db", &json!({"sqlite_file": file})).await;
         let id = link(&app, sink, &json!({"token_id": account.id, "channel_id": 12})).await;
         match app.database.name {
@@ -300,7 +300,7 @@ on_both_with! {
     async fn webhooks_are_signed_and_hold_no_token_unless_asked_to(app: TestApp) {
         let receiver = Receiver::start().await;
         receiver.answer(500);
-        let account = app.new_account("rt-hook", Some("at-1")).await;
+        let account = app.vault_account("rt-hook", Some("at-1")).await;
         let config = json!({"url": receiver.url, "secret": Receiver::SECRET});
         let sink = sink(&app, "webhook", &config).await;
         let id = link(&app, sink, &json!({"token_id": account.id, "channel_id": "main"})).await;
@@ -332,7 +332,7 @@ on_both_with! {
         std::fs::write(app.database.folder.join("outside"), "untouched").unwrap();
         symlink(app.database.folder.join("outside"), folder.join("a link")).unwrap();
         symlink(&app.database.folder, folder.join("out")).unwrap();
-        let account = app.new_account("rt", Some("at-1")).await;
+        let account = app.vault_account("rt", Some("at-1")).await;
         let files = sink(&app, "file", &json!({"directory": folder})).await;
         let id = link(&app, files, &json!({"token_id": account.id, "channel_id": "team/token"})).await;
         ends(&app, files, id, "delivered").await;
@@ -371,7 +371,7 @@ on_both_with! {
     async fn a_sink_that_is_switched_off_gets_nothing_and_catches_up_when_it_is_on_again(app: TestApp) {
         let relay = Relay::start(Flavour::OneApi).await;
         relay.be(Mood::Fails(503));
-        let account = app.new_account("rt", Some("at-1")).await;
+        let account = app.vault_account("rt", Some("at-1")).await;
         let sink = sink(&app, "one_api_http", &relay_config(&relay)).await;
         let path = format!("{SINKS}/{sink}");
         let id = link(&app, sink, &json!({"token_id": account.id, "channel_id": 12})).await;
@@ -398,7 +398,7 @@ on_both_with! {
 
     async fn after_a_change_of_the_address_everything_goes_there_anew(app: TestApp) {
         let (old, new) = (Relay::start(Flavour::OneApi).await, Relay::start(Flavour::OneApi).await);
-        let account = app.new_account("rt", Some("at-1")).await;
+        let account = app.vault_account("rt", Some("at-1")).await;
         let sink = sink(&app, "one_api_http", &relay_config(&old)).await;
         let id = link(&app, sink, &json!({"token_id": account.id, "channel_id": 12})).await;
         ends(&app, sink, id, "delivered").await;
@@ -411,7 +411,7 @@ on_both_with! {
     async fn what_is_not_wanted_any_more_is_not_delivered(app: TestApp) {
         let relay = Relay::start(Flavour::OneApi).await;
         relay.be(Mood::Fails(503));
-        let account = app.new_account("rt", Some("at-1")).await;
+        let account = app.vault_account("rt", Some("at-1")).await;
         let sink = sink(&app, "one_api_http", &relay_config(&relay)).await;
         let gone = link(&app, sink, &json!({"token_id": account.id, "channel_id": 12})).await;
         relay.set_channel(13, |_| {});
@@ -437,7 +437,7 @@ on_both_with! {
         let relay = Relay::start(Flavour::OneApi).await;
         let folder = app.database.folder.join("tokens");
         std::fs::create_dir(&folder).unwrap();
-        let account = app.new_account("rt", Some("at-1")).await;
+        let account = app.vault_account("rt", Some("at-1")).await;
         let (bad, good) = (sink(&app, "one_api_http", &relay_config(&relay)).await, sink(&app, "file", &json!({"directory": folder})).await);
         relay.be(Mood::HangsOnPut);
         let hanging = link(&app, bad, &json!({"token_id": account.id, "channel_id": 12})).await;
@@ -451,7 +451,7 @@ on_both_with! {
 
     async fn the_widest_delay_of_an_accounts_sinks_is_known(app: TestApp) {
         use latchkey::sinks::widest_sync_delay;
-        let account = app.new_account("rt", None).await;
+        let account = app.vault_account("rt", None).await;
         let widest = async || widest_sync_delay(app.state.db.orm(), account.id).await.unwrap();
         assert_eq!(widest().await, 0);
         let sink = sink(&app, "one_api_http", &json!({"base_url": "https://x.example", "access_token": "t"})).await;

@@ -2,7 +2,6 @@
 
 use actix_web::{HttpMessage, HttpRequest};
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde_json::error::Category;
 
 use super::fields::join;
 use crate::base::error::{Error, FieldError, Result, UNSUPPORTED_MEDIA_TYPE};
@@ -31,24 +30,28 @@ pub fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
         // What does not fit may be found before the place where the text stops being JSON at all.
         let malformed = serde_json::from_slice::<IgnoredAny>(body).err();
         match malformed {
-            Some(error) => json_error(&error, ""),
-            None => json_error(error.inner(), &error.path().to_string()),
+            Some(error) => syntax_error(&error),
+            // Also where serde_json finds another value than it expects, and calls that its syntax.
+            None => data_error(error.inner(), &error.path().to_string()),
         }
     })?;
-    deserializer.end().map_err(|error| json_error(&error, ""))?;
+    deserializer.end().map_err(|error| syntax_error(&error))?;
     Ok(value)
 }
 
-fn json_error(error: &serde_json::Error, path: &str) -> Error {
+/// What serde_json says, without the place.
+fn words(message: &str) -> &str {
+    message.split(" at line ").next().unwrap_or_default()
+}
+
+fn syntax_error(error: &serde_json::Error) -> Error {
+    let (message, line, column) = (error.to_string(), error.line(), error.column());
+    Error::malformed(format!("The body is not valid JSON: {} at line {line}, column {column}.", words(&message)))
+}
+
+fn data_error(error: &serde_json::Error, path: &str) -> Error {
     let message = error.to_string();
-    let what = message.split(" at line ").next().unwrap_or_default();
-    if error.classify() != Category::Data {
-        return Error::malformed(format!(
-            "The body is not valid JSON: {what} at line {}, column {}.",
-            error.line(),
-            error.column()
-        ));
-    }
+    let what = words(&message);
     // serde names the field between backquotes: "unknown field `x`, expected …", "missing field `x`".
     let named = what.split('`').nth(1).unwrap_or_default();
     let parent = path.rsplit_once('.').map_or("", |(parent, _)| parent);

@@ -13,7 +13,7 @@ use crate::{
     },
     tokens::{
         account,
-        dto::{EventFilter, EventView, Stats},
+        dto::{AccountEvent, AccountStats, EventFilter},
         events, stats,
     },
 };
@@ -26,10 +26,10 @@ pub(super) fn routes(cfg: &mut ServiceConfig) {
 ///
 /// By state, provider and plan; how many access tokens end soon, and how many accounts are due.
 #[utoipa::path(operation_id = "countAccounts", tag = "accounts",
-    responses((status = 200, description = "The numbers", body = Stats)),
+    responses((status = 200, description = "The numbers", body = AccountStats)),
     security(("ApiSecret" = []), ("AdminJwt" = [])))]
 #[get("/public-api/tokens/stats")]
-async fn count(state: State, _reader: Allowed<scope::TokensRead>) -> Result<web::Json<Stats>> {
+async fn count(state: State, _reader: Allowed<scope::TokensRead>) -> Result<web::Json<AccountStats>> {
     Ok(web::Json(stats::stats(state.db.orm(), state.clock.now()).await?))
 }
 
@@ -38,7 +38,7 @@ async fn count(state: State, _reader: Allowed<scope::TokensRead>) -> Result<web:
 /// What happened to it, the newest first: refreshes with their ends, edits, who was shown a token. Kept for 90 days.
 #[utoipa::path(operation_id = "listAccountEvents", tag = "accounts",
     params(PageQuery, EventFilter, ("id" = i64, Path, description = "Number of the account", example = 1, minimum = 1)),
-    responses((status = 200, description = "A page of events; `total` is null unless `count=true`", body = Page<EventView>),
+    responses((status = 200, description = "A page of events; `total` is null unless `count=true`", body = Page<AccountEvent>),
         (status = 404, description = "`ACCOUNT_NOT_FOUND`", body = Problem, content_type = "application/problem+json")),
     security(("ApiSecret" = []), ("AdminJwt" = [])))]
 #[get("/public-api/tokens/{id}/events")]
@@ -51,5 +51,5 @@ async fn list_events(
 ) -> Result<HttpResponse> {
     let account = account::require(state.db.orm(), path_id(&req, "id")?).await?;
     let page = events::list(state.db.orm(), account.id, &page.0, filter.0.count.unwrap_or(false)).await?;
-    Ok(page.map(EventView::from).respond(&req))
+    Ok(page.map(AccountEvent::from).respond(&req))
 }

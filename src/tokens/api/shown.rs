@@ -12,7 +12,7 @@ use crate::{
         state::State,
     },
     tokens::{
-        dto::{Reveal, Revealed},
+        dto::{RevealToken, RevealedToken},
         reveal,
     },
 };
@@ -24,9 +24,9 @@ pub(super) fn routes(cfg: &mut ServiceConfig) {
 /// Show one of an account's tokens
 ///
 /// In clear. That it was shown, which one and to whom, is on record.
-#[utoipa::path(operation_id = "revealToken", tag = "accounts", request_body = Reveal,
+#[utoipa::path(operation_id = "revealToken", tag = "accounts", request_body = RevealToken,
     params(("id" = i64, Path, description = "Number of the account", example = 1, minimum = 1)),
-    responses((status = 200, description = "The token; not to be stored on the way", body = Revealed),
+    responses((status = 200, description = "The token; not to be stored on the way", body = RevealedToken),
         (status = 404, description = "`ACCOUNT_NOT_FOUND`", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "`NOTHING_TO_REVEAL`: the account has none of the kind", body = Problem, content_type = "application/problem+json")),
     security(("ApiSecret" = []), ("AdminJwt" = [])))]
@@ -34,13 +34,13 @@ pub(super) fn routes(cfg: &mut ServiceConfig) {
 async fn show(
     state: State,
     viewer: Allowed<scope::TokensReveal>,
-    asked: Json<Reveal>,
+    asked: Json<RevealToken>,
     req: HttpRequest,
 ) -> Result<HttpResponse> {
     let (id, field, now) = (path_id(&req, "id")?, asked.0.field, state.clock.now());
     let sealer = state.sealer.clone();
     let work = async move |tx: &DatabaseTransaction| reveal::reveal(tx, &sealer, &viewer, id, field, now).await;
     let token = state.writer.write(work).await?;
-    let answer = Revealed { id, field, value: token.expose().to_owned() };
+    let answer = RevealedToken { id, field, value: token.expose().to_owned() };
     Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(answer))
 }

@@ -14,8 +14,8 @@ use crate::{
         state::State,
     },
     tokens::{
-        dto::{AccountFilter, Import, Imported},
-        export::{self, ExportFormat, ExportQuery, Exported},
+        dto::{AccountFilter, AccountImport, ImportDone},
+        export::{self, ExportFormat, ExportQuery, ExportedAccount},
         import::Importer,
         runner::Batches,
     },
@@ -33,8 +33,8 @@ pub(super) fn routes(cfg: &mut ServiceConfig) {
 /// Up to 10 000 lines of text, of a table or of a JSON list, in a body of up to 32 MiB. Each line is answered by
 /// itself, in order; a bad one stops nothing. The import goes on when the client leaves. It needs no Idempotency-Key:
 /// what was stored already is a duplicate.
-#[utoipa::path(operation_id = "importAccounts", tag = "accounts", request_body = Import,
-    responses((status = 200, description = "What came of each line", body = Imported)),
+#[utoipa::path(operation_id = "importAccounts", tag = "accounts", request_body = AccountImport,
+    responses((status = 200, description = "What came of each line", body = ImportDone)),
     security(("ApiSecret" = []), ("AdminJwt" = [])))]
 #[post("/public-api/tokens/import")]
 async fn import(
@@ -45,7 +45,7 @@ async fn import(
     req: HttpRequest,
 ) -> Result<HttpResponse> {
     let body = read_body(&req, payload.into_inner(), IMPORT_LIMIT, Sender::Known).await?;
-    let Json(import) = Json::<Import>::parse(&req, &body)?;
+    let Json(import) = Json::<AccountImport>::parse(&req, &body)?;
     if import.refresh {
         writer.require(Scope::TokensRefresh)?;
     }
@@ -53,7 +53,7 @@ async fn import(
     let importer = Importer { writer: state.writer.clone(), sealer: state.sealer.clone(), http: http(&state), actor };
     // By itself: a client that goes away must not leave half of it undone.
     let done = actix_web::rt::spawn(async move { importer.run(&import, now).await });
-    let done: Imported = done.await.map_err(Error::internal)??;
+    let done: ImportDone = done.await.map_err(Error::internal)??;
     batches.nudge();
     Ok(HttpResponse::Ok().json(done))
 }
@@ -64,7 +64,7 @@ async fn import(
 /// program could take for a formula begin with an apostrophe, which the import takes off again.
 #[utoipa::path(operation_id = "exportAccounts", tag = "accounts", params(ExportQuery, AccountFilter),
     responses((status = 200, description = "The accounts, as they are read", content(
-        (Vec<Exported> = "application/json"),
+        (Vec<ExportedAccount> = "application/json"),
         (String = "text/plain", example = "rt_5f0c2b7d1193\n"),
         (String = "text/csv", example = "id,biz_id,provider\r\n7,team-a,openai-ios\r\n")))),
     security(("ApiSecret" = []), ("AdminJwt" = [])))]

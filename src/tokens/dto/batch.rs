@@ -68,13 +68,13 @@ pub struct BatchUpdate {
     #[schema(value_type = Option<AccountFilter>, nullable = false)]
     pub filter: Option<StrictFilter>,
     /// What every one of them gets.
-    pub set: BatchSet,
+    pub set: AccountSet,
 }
 
 /// What may be set of many accounts (JSON merge patch): absent stays, null clears.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct BatchSet {
+pub struct AccountSet {
     /// Name of the provider; cannot be cleared.
     #[serde(default)]
     #[schema(value_type = String, required = false, min_length = 1, max_length = 64)]
@@ -103,15 +103,15 @@ pub struct BatchSet {
 
 /// What came of it, one by one.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct BatchDone {
+pub struct AccountsDone {
     /// In the order of `ids`, or by number.
-    pub results: Vec<BatchResult>,
+    pub results: Vec<AccountDone>,
 }
 
 /// What came of one account.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(example = json!({"id": 7, "status": 200, "code": null}))]
-pub struct BatchResult {
+pub struct AccountDone {
     /// Number of the account.
     pub id: i64,
     /// HTTP status that it would have been answered with by itself.
@@ -120,7 +120,7 @@ pub struct BatchResult {
     pub code: Option<&'static str>,
 }
 
-impl BatchResult {
+impl AccountDone {
     /// It was done.
     #[must_use]
     pub const fn done(id: i64, status: u16) -> Self {
@@ -136,7 +136,7 @@ impl BatchResult {
 
 /// A batch that goes on in the background.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct BatchStarted {
+pub struct RefreshStarted {
     /// The task to follow it by.
     #[schema(format = Uuid, example = "0198f1b2-5f0a-7c3e-9a51-3f6f0c2b7d11")]
     pub task_id: String,

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use validator::Validate;
 
-use super::{BatchSet, rules::Rules};
+use super::{AccountSet, rules::Rules};
 use crate::base::{error::FieldError, http_client::HttpClient, input::Patch, secret::Secret};
 
 /// Changes to an account (JSON merge patch): absent stays, null clears.
@@ -115,7 +115,7 @@ impl AccountPatch {
     }
 }
 
-impl BatchSet {
+impl AccountSet {
     /// The same for what may be set of many at once.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 /// Something that happened to an account.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(example = json!({"id": 41, "kind": "succeeded", "cause": "job", "attempt": "0198f1b2-5f0a-7c3e-9a51-3f6f0c2b7d11", "failure_class": null, "detail": null, "duration_ms": 412, "created_at": "2026-11-21T04:31:00.000Z"}))]
-pub struct EventView {
+pub struct AccountEvent {
     /// Number of the event.
     pub id: i64,
     /// `started`, `succeeded`, `failed`, `uncertain`, `dead`, `recovered`, `created`, `imported`, `edited`, `revealed`.
@@ -27,7 +27,7 @@ pub struct EventView {
     pub created_at: UtcMillis,
 }
 
-impl From<refresh_event::Model> for EventView {
+impl From<refresh_event::Model> for AccountEvent {
     fn from(row: refresh_event::Model) -> Self {
         Self {
             id: row.id,

@@ -10,6 +10,7 @@ use crate::base::error::{Error, FieldError, Result};
 /// How an account stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = AccountState)]
 pub enum State {
     /// Never refreshed with its present refresh token.
     New,
@@ -61,7 +62,7 @@ pub struct AccountFilter {
     pub account_type: Option<String>,
     /// How it stands.
     #[param(nullable = false, inline)]
-    #[schema(nullable = false, inline)]
+    #[schema(nullable = false)]
     pub state: Option<State>,
     /// Whether it is enabled.
     #[param(nullable = false)]
@@ -101,6 +102,7 @@ impl<'de> Deserialize<'de> for StrictFilter {
 
 /// In which order accounts are listed: the name of a member, `-` before it for descending.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[schema(as = AccountSort)]
 pub enum Sort {
     /// Oldest first.
     #[serde(rename = "created_at")]

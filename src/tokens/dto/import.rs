@@ -29,16 +29,15 @@ pub enum ImportFormat {
 #[derive(Debug, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"format": "text", "content": "ann@example.org----rt_5f0c2b7d1193\nrt=rt_4a518c3e0198", "defaults": {"provider": "openai-ios", "tag": "team"}, "refresh": false}))]
-pub struct Import {
+pub struct AccountImport {
     /// The form of `content`.
-    #[schema(inline)]
     pub format: ImportFormat,
     /// Up to 10 000 lines, each up to 16 KiB: a text, or, for `json`, the list itself.
     #[schema(value_type = Value)]
     pub content: Content,
     /// For what a line leaves out.
     #[serde(default)]
-    pub defaults: Defaults,
+    pub defaults: ImportDefaults,
     /// Whether the new accounts are refreshed for the first time, in the background. Needs the scope `tokens:refresh`
     /// too.
     #[serde(default)]
@@ -81,7 +80,7 @@ impl Content {
 /// What a new account gets where its line says nothing.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Defaults {
+pub struct ImportDefaults {
     /// Name of the provider. Default `openai-ios`.
     #[schema(max_length = 64)]
     pub provider: Option<String>,
@@ -98,7 +97,7 @@ pub struct Defaults {
     pub enabled: Option<bool>,
 }
 
-impl Defaults {
+impl ImportDefaults {
     /// Fills what the line left out.
     #[must_use]
     pub fn fill(&self, new: NewAccount) -> NewAccount {
@@ -116,7 +115,7 @@ impl Defaults {
 /// What came of an import.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(example = json!({"results": [{"line": 1, "status": "created", "reason": null, "id": 7}, {"line": 3, "status": "duplicate", "reason": "line 1 has the same refresh token", "id": null}], "created": 1, "duplicate": 1, "invalid": 0, "task_id": null}))]
-pub struct Imported {
+pub struct ImportDone {
     /// Each line that is not blank, in order.
     pub results: Vec<ImportResult>,
     /// New accounts.
@@ -135,7 +134,6 @@ pub struct ImportResult {
     /// Number of the line, from 1; in a JSON list, of the element.
     pub line: usize,
     /// What came of it.
-    #[schema(inline)]
     pub status: ImportStatus,
     /// Why it is no new account; never a token.
     pub reason: Option<String>,

@@ -12,12 +12,12 @@ mod stats;
 
 pub use self::{
     account::{AccountView, Draft, NewAccount, shown_proxy},
-    batch::{BatchDelete, BatchDone, BatchRefresh, BatchResult, BatchSet, BatchStarted, BatchUpdate},
+    batch::{AccountDone, AccountSet, AccountsDone, BatchDelete, BatchRefresh, BatchUpdate, RefreshStarted},
     change::{AccountPatch, Edit},
-    event::{EventFilter, EventView},
+    event::{AccountEvent, EventFilter},
     filter::{AccountFilter, MOST, Order, Selection, Sort, State},
-    import::{Content, Defaults, Import, ImportFormat, ImportResult, ImportStatus, Imported},
-    reveal::{Field, Reveal, Revealed},
+    import::{AccountImport, Content, ImportDefaults, ImportDone, ImportFormat, ImportResult, ImportStatus},
+    reveal::{RevealToken, RevealedToken, TokenField},
     rules::{last6, token_hash, without_credentials},
-    stats::{Expiring, Stats},
+    stats::{AccountStats, ExpiringAccounts},
 };

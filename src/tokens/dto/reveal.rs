@@ -6,7 +6,7 @@ use validator::Validate;
 
 /// Which token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
-pub enum Field {
+pub enum TokenField {
     /// The present one.
     #[serde(rename = "refresh_token")]
     Refresh,
@@ -21,7 +21,7 @@ pub enum Field {
     Previous,
 }
 
-impl Field {
+impl TokenField {
     /// Its name, which is that of its column.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -38,21 +38,19 @@ impl Field {
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"field": "refresh_token"}))]
-pub struct Reveal {
+pub struct RevealToken {
     /// Which token.
-    #[schema(inline)]
-    pub field: Field,
+    pub field: TokenField,
 }
 
 /// A token in clear.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({"id": 7, "field": "refresh_token", "value": "rt_5f0c2b7d11934a518c3e0198f1b25f0a"}))]
-pub struct Revealed {
+pub struct RevealedToken {
     /// Number of the account.
     pub id: i64,
     /// Which token it is.
-    #[schema(inline)]
-    pub field: Field,
+    pub field: TokenField,
     /// The token itself.
     pub value: String,
 }

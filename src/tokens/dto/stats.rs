@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 /// Numbers of accounts.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(example = json!({"total": 12, "enabled": 11, "by_state": {"new": 1, "ok": 10, "failing": 0, "dead": 1, "uncertain": 0}, "by_provider": {"openai-ios": 12}, "by_type": {"plus": 9, "unknown": 3}, "expiring": {"within_1h": 1, "within_24h": 4}, "due": 0}))]
-pub struct Stats {
+pub struct AccountStats {
     /// All there are.
     pub total: u64,
     /// Those that are enabled.
@@ -20,14 +20,14 @@ pub struct Stats {
     /// By plan; `unknown` where it is not known.
     pub by_type: BTreeMap<String, u64>,
     /// Access tokens that live and end soon.
-    pub expiring: Expiring,
+    pub expiring: ExpiringAccounts,
     /// Enabled ones whose time to be refreshed has come.
     pub due: u64,
 }
 
 /// Access tokens that live and end soon.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
-pub struct Expiring {
+pub struct ExpiringAccounts {
     /// Within an hour.
     pub within_1h: u64,
     /// Within a day, those within an hour included.

@@ -12,7 +12,10 @@ use serde_json::json;
 
 use super::{
     account::{self, CHUNK, Clash},
-    dto::{Defaults, Draft, Import, ImportFormat, ImportResult, ImportStatus, Imported, NewAccount, token_hash},
+    dto::{
+        AccountImport, Draft, ImportDefaults, ImportDone, ImportFormat, ImportResult, ImportStatus, NewAccount,
+        token_hash,
+    },
     runner::KIND,
 };
 use crate::{
@@ -57,7 +60,7 @@ impl Importer {
     ///
     /// # Errors
     /// 422 for more than [`MOST_LINES`] lines, a content that is not of the format at all, or defaults that cannot be.
-    pub async fn run(self, import: &Import, now: UtcMillis) -> Result<Imported> {
+    pub async fn run(self, import: &AccountImport, now: UtcMillis) -> Result<ImportDone> {
         self.check(&import.defaults).await?;
         let lines = read(import)?;
         let (mut results, drafts) = self.drafts(lines, &import.defaults);
@@ -73,11 +76,11 @@ impl Importer {
         let task_id = if import.refresh { self.begin(made, now).await? } else { None };
         let count = |status| results.iter().filter(|result| result.status == status).count();
         let (created, duplicate) = (count(ImportStatus::Created), count(ImportStatus::Duplicate));
-        Ok(Imported { created, duplicate, invalid: count(ImportStatus::Invalid), results, task_id })
+        Ok(ImportDone { created, duplicate, invalid: count(ImportStatus::Invalid), results, task_id })
     }
 
     /// Refuses defaults that no line could be stored with.
-    async fn check(&self, defaults: &Defaults) -> Result<()> {
+    async fn check(&self, defaults: &ImportDefaults) -> Result<()> {
         let probe = defaults.fill(NewAccount { refresh_token: Secret::new("x"), ..NewAccount::default() });
         let below = |error: FieldError| FieldError { field: format!("defaults.{}", error.field), ..error };
         probe.checked(&self.http).map_err(|wrong| Error::invalid(wrong.into_iter().map(below).collect()))?;
@@ -90,7 +93,7 @@ impl Importer {
     }
 
     /// A result for each line, in order, and what is to be stored, each with the place of its result.
-    fn drafts(&self, lines: Vec<Line>, defaults: &Defaults) -> (Vec<ImportResult>, Vec<(usize, Draft)>) {
+    fn drafts(&self, lines: Vec<Line>, defaults: &ImportDefaults) -> (Vec<ImportResult>, Vec<(usize, Draft)>) {
         let (mut results, mut drafts) = (Vec::with_capacity(lines.len()), Vec::with_capacity(lines.len()));
         let (mut tokens, mut names) = (HashMap::new(), HashMap::new());
         for (nth, Line { number, account }) in lines.into_iter().enumerate() {
@@ -164,7 +167,7 @@ fn in_words(wrong: &[FieldError]) -> String {
 }
 
 /// The lines of an import.
-fn read(import: &Import) -> Result<Vec<Line>> {
+fn read(import: &AccountImport) -> Result<Vec<Line>> {
     if import.format == ImportFormat::Json {
         return list::read(&import.content.json());
     }

@@ -142,7 +142,7 @@ async fn read(
     // Only now: who held the lease before may have replaced the refresh token.
     let Some(row) = refresh_token::Entity::find_by_id(id).one(tx).await? else { return Ok(Read::Gone) };
     if let Some(refusal) = refusal(&row, &provider, cause, now) {
-        give_back(tx, &row).await?;
+        give_back(tx, row.id, row.lease_epoch).await?;
         return Ok(Read::Refused(refusal));
     }
     let left_open = close_open_intents(tx, id).await?;
@@ -166,13 +166,14 @@ async fn lease(tx: &impl ConnectionTrait, id: i64, holder: &str, until: UtcMilli
     Ok(taken.rows_affected == 1)
 }
 
-async fn give_back(tx: &impl ConnectionTrait, row: &refresh_token::Model) -> Result<()> {
+/// Ends a lease, if it is still that one.
+pub(super) async fn give_back(tx: &impl ConnectionTrait, id: i64, epoch: i64) -> Result<()> {
     use refresh_token::Column;
     refresh_token::Entity::update_many()
         .col_expr(Column::LeaseOwner, Expr::val(None::<String>))
         .col_expr(Column::LeaseUntil, Expr::val(None::<i64>))
-        .filter(Column::Id.eq(row.id))
-        .filter(Column::LeaseEpoch.eq(row.lease_epoch))
+        .filter(Column::Id.eq(id))
+        .filter(Column::LeaseEpoch.eq(epoch))
         .exec(tx)
         .await?;
     Ok(())

@@ -8,7 +8,12 @@ use sea_orm::{
 };
 use serde_json::json;
 
-use super::{Inner, Outcome, Refusal, begin::Attempt, journal::Entry, schedule};
+use super::{
+    Inner, Outcome, Refusal,
+    begin::{Attempt, give_back},
+    journal::Entry,
+    schedule,
+};
 use crate::{
     base::{
         error::Result,
@@ -133,6 +138,7 @@ impl Inner {
             };
             if row.version != entry.version {
                 note(tx, &row, &entry, "superseded", now).await?;
+                give_back(tx, row.id, entry.epoch).await?;
                 return Ok(Kept::Superseded);
             }
             let mut sealed = seal(&state, &row, &entry)?;

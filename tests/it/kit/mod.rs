@@ -19,6 +19,7 @@ mod proxy;
 mod redis;
 mod relays;
 mod stage;
+mod vault;
 
 pub use answer::{Answer, Call};
 pub use app::{Device, TestApp};
