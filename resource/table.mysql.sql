@@ -99,10 +99,23 @@ CREATE TABLE IF NOT EXISTS `task` (
     `kind` VARCHAR(64) NOT NULL,
     `status` VARCHAR(16) NOT NULL, -- running, done, failed
     `detail` LONGTEXT, -- result or reason
+    `total` BIGINT NOT NULL DEFAULT 0, -- how many items it has; 0: it is done as a whole
+    `done` BIGINT NOT NULL DEFAULT 0, -- how many of them are over
     `created_at` BIGINT NOT NULL,
     `updated_at` BIGINT NOT NULL,
     `finished_at` BIGINT,
     KEY `task_created` (`created_at`, `id`)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
+
+-- The items of a task that is done one by one, and how each ended.
+CREATE TABLE IF NOT EXISTS `task_item` (
+    `task_id` CHAR(36) NOT NULL,
+    `nth` BIGINT NOT NULL, -- from 0, in the order they are done
+    `subject` BIGINT NOT NULL, -- id of what is worked on
+    `status` BIGINT, -- HTTP status of its outcome; null: waits
+    `code` VARCHAR(64), -- of the problem, if there was one
+    PRIMARY KEY (`task_id`, `nth`),
+    FOREIGN KEY (`task_id`) REFERENCES `task` (`id`) ON DELETE CASCADE
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
 
 -- What runs on a schedule.
@@ -207,7 +220,6 @@ CREATE TABLE IF NOT EXISTS `kv_change` (
     CONSTRAINT `kv_change_device_id_fk` FOREIGN KEY (`device_id`) REFERENCES `device` (`id`) ON DELETE CASCADE
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
 
-<<<<<<< HEAD
 -- Processes that serve this database, each with its last sign of life. Empty on SQLite, where a lock on the file decides.
 CREATE TABLE IF NOT EXISTS `replica` (
     `instance` CHAR(36) NOT NULL PRIMARY KEY, -- UUID of the data folder
@@ -217,7 +229,8 @@ CREATE TABLE IF NOT EXISTS `replica` (
     `has_redis` TINYINT(1) NOT NULL, -- whether it shares its counts with others
     `started_at` BIGINT NOT NULL, -- by the database's clock
     `beat_at` BIGINT NOT NULL -- last sign of life, by the database's clock
-=======
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
+
 -- Where refresh tokens are exchanged.
 CREATE TABLE IF NOT EXISTS `provider` (
     `id` BIGINT NOT NULL PRIMARY KEY AUTO_INCREMENT,
@@ -291,7 +304,7 @@ CREATE TABLE IF NOT EXISTS `refresh_token` (
 CREATE TABLE IF NOT EXISTS `refresh_event` (
     `id` BIGINT NOT NULL PRIMARY KEY AUTO_INCREMENT,
     `token_id` BIGINT NOT NULL,
-    `kind` VARCHAR(32) NOT NULL, -- started, succeeded, failed, uncertain, dead, recovered, edited, imported, revealed
+    `kind` VARCHAR(32) NOT NULL, -- started, succeeded, failed, uncertain, dead, recovered, created, edited, imported, revealed
     `cause` VARCHAR(16) NOT NULL, -- api, admin, job, batch, serve, replay
     `attempt` VARCHAR(40), -- joins a start with its end
     `token_hash` CHAR(64), -- of the refresh token that is used
@@ -343,12 +356,13 @@ CREATE TABLE IF NOT EXISTS `outbox` (
     `id` BIGINT NOT NULL PRIMARY KEY AUTO_INCREMENT,
     `kind` VARCHAR(16) NOT NULL, -- sink, notify
     `target` VARCHAR(191) NOT NULL, -- what is delivered in order: link:7, channel:3
+    `lane` VARCHAR(191) NOT NULL, -- what targets share: sink:3; only a few of a lane are delivered at once
     `version` BIGINT NOT NULL, -- one row each for a target; a newer one supersedes
     `payload` LONGTEXT NOT NULL, -- JSON without secrets
     `state` VARCHAR(16) NOT NULL, -- pending, delivered, superseded, failed
     `attempts` BIGINT NOT NULL DEFAULT 0,
-    `next_attempt_at` BIGINT, -- null: over
-    `lease_owner` VARCHAR(64),
+    `next_attempt_at` BIGINT, -- null: over; a superseded one that is under way is over when that ends
+    `lease_owner` VARCHAR(64), -- instance that delivers it
     `lease_until` BIGINT,
     `last_error` VARCHAR(500), -- never a secret
     `created_at` BIGINT NOT NULL,
@@ -356,6 +370,8 @@ CREATE TABLE IF NOT EXISTS `outbox` (
     `delivered_at` BIGINT,
     UNIQUE KEY `outbox_target_version` (`target`, `version`),
     KEY `outbox_due` (`next_attempt_at`, `id`),
+    KEY `outbox_open` (`target`, `next_attempt_at`),
+    KEY `outbox_lane` (`lane`, `id`),
     KEY `outbox_created` (`created_at`)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
 
@@ -403,5 +419,4 @@ CREATE TABLE IF NOT EXISTS `notification_told` (
     KEY `notification_told_last` (`channel_id`, `event`, `told_at`),
     KEY `notification_told_held` (`told_at`, `channel_id`),
     KEY `notification_told_notification` (`notification_id`)
->>>>>>> noti
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;

@@ -98,11 +98,23 @@ CREATE TABLE "task" (
     "kind"        TEXT    NOT NULL,
     "status"      TEXT    NOT NULL, -- running, done, failed
     "detail"      TEXT, -- result or reason
+    "total"       INTEGER NOT NULL DEFAULT 0, -- how many items it has; 0: it is done as a whole
+    "done"        INTEGER NOT NULL DEFAULT 0, -- how many of them are over
     "created_at"  INTEGER NOT NULL,
     "updated_at"  INTEGER NOT NULL,
     "finished_at" INTEGER
 ) WITHOUT ROWID;
 CREATE INDEX "task_created" ON "task" ("created_at", "id");
+
+-- The items of a task that is done one by one, and how each ended.
+CREATE TABLE "task_item" (
+    "task_id" TEXT    NOT NULL REFERENCES "task" ("id") ON DELETE CASCADE,
+    "nth"     INTEGER NOT NULL, -- from 0, in the order they are done
+    "subject" INTEGER NOT NULL, -- id of what is worked on
+    "status"  INTEGER, -- HTTP status of its outcome; null: waits
+    "code"    TEXT, -- of the problem, if there was one
+    PRIMARY KEY ("task_id", "nth")
+) WITHOUT ROWID;
 
 -- What runs on a schedule.
 CREATE TABLE "job" (
@@ -202,7 +214,6 @@ CREATE TABLE "kv_change" (
     PRIMARY KEY ("device_id", "revision")
 ) WITHOUT ROWID;
 
-<<<<<<< HEAD
 -- Processes that serve this database, each with its last sign of life. Empty on SQLite, where a lock on the file decides.
 CREATE TABLE "replica" (
     "instance"   TEXT    NOT NULL PRIMARY KEY, -- UUID of the data folder
@@ -213,7 +224,7 @@ CREATE TABLE "replica" (
     "started_at" INTEGER NOT NULL, -- by the database's clock
     "beat_at"    INTEGER NOT NULL -- last sign of life, by the database's clock
 ) WITHOUT ROWID;
-=======
+
 -- Where refresh tokens are exchanged.
 CREATE TABLE "provider" (
     "id"                 INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
@@ -245,8 +256,8 @@ CREATE TABLE "refresh_token" (
     "id"                     INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     "biz_id"                 TEXT    NOT NULL UNIQUE, -- 1 to 191 characters, compared byte by byte
     "provider"               TEXT    NOT NULL, -- name of the provider
-    "email"                  TEXT,
-    "user_name"              TEXT,
+    "email"                  TEXT COLLATE NOCASE,
+    "user_name"              TEXT COLLATE NOCASE,
     "account_type"           TEXT, -- free, plus, pro, team
     "account_id"             TEXT, -- of the provider, from its tokens
     "refresh_token"          TEXT    NOT NULL, -- sealed
@@ -258,7 +269,7 @@ CREATE TABLE "refresh_token" (
     "access_expires_at"      INTEGER,
     "client_id"              TEXT, -- null: that of the provider
     "proxy"                  TEXT, -- sealed URL; null: as the settings choose
-    "tag"                    TEXT,
+    "tag"                    TEXT COLLATE NOCASE,
     "memo"                   TEXT,
     "enabled"                INTEGER NOT NULL,
     "state"                  TEXT    NOT NULL, -- new, ok, failing, dead, uncertain
@@ -287,7 +298,7 @@ CREATE INDEX "refresh_token_lease" ON "refresh_token" ("lease_owner");
 CREATE TABLE "refresh_event" (
     "id"            INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     "token_id"      INTEGER NOT NULL REFERENCES "refresh_token" ("id") ON DELETE CASCADE,
-    "kind"          TEXT    NOT NULL, -- started, succeeded, failed, uncertain, dead, recovered, edited, imported, revealed
+    "kind"          TEXT    NOT NULL, -- started, succeeded, failed, uncertain, dead, recovered, created, edited, imported, revealed
     "cause"         TEXT    NOT NULL, -- api, admin, job, batch, serve, replay
     "attempt"       TEXT, -- joins a start with its end
     "token_hash"    TEXT, -- of the refresh token that is used
@@ -336,12 +347,13 @@ CREATE TABLE "outbox" (
     "id"              INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     "kind"            TEXT    NOT NULL, -- sink, notify
     "target"          TEXT    NOT NULL, -- what is delivered in order: link:7, channel:3
+    "lane"            TEXT    NOT NULL, -- what targets share: sink:3; only a few of a lane are delivered at once
     "version"         INTEGER NOT NULL, -- one row each for a target; a newer one supersedes
     "payload"         TEXT    NOT NULL, -- JSON without secrets
     "state"           TEXT    NOT NULL, -- pending, delivered, superseded, failed
     "attempts"        INTEGER NOT NULL DEFAULT 0,
-    "next_attempt_at" INTEGER, -- null: over
-    "lease_owner"     TEXT,
+    "next_attempt_at" INTEGER, -- null: over; a superseded one that is under way is over when that ends
+    "lease_owner"     TEXT, -- instance that delivers it
     "lease_until"     INTEGER,
     "last_error"      TEXT, -- never a secret
     "created_at"      INTEGER NOT NULL,
@@ -350,6 +362,8 @@ CREATE TABLE "outbox" (
     UNIQUE ("target", "version")
 );
 CREATE INDEX "outbox_due" ON "outbox" ("next_attempt_at", "id");
+CREATE INDEX "outbox_open" ON "outbox" ("target", "next_attempt_at");
+CREATE INDEX "outbox_lane" ON "outbox" ("lane", "id");
 CREATE INDEX "outbox_created" ON "outbox" ("created_at");
 
 -- Where people are told.
@@ -395,4 +409,3 @@ CREATE TABLE "notification_told" (
 CREATE INDEX "notification_told_last" ON "notification_told" ("channel_id", "event", "told_at");
 CREATE INDEX "notification_told_held" ON "notification_told" ("told_at", "channel_id");
 CREATE INDEX "notification_told_notification" ON "notification_told" ("notification_id");
->>>>>>> noti

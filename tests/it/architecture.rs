@@ -30,12 +30,10 @@ const WRITERS: &[(&str, &[&str])] = &[
     ("providers", &["provider"]),
     ("notify", &["notification", "notification_channel", "notification_told"]),
     ("outbox", &["outbox"]),
-    ("scheduler", &["job", "task"]),
     ("server", &["meta", "replica", "sealing_key"]),
     ("settings", &["setting"]),
     ("sinks", &["sink_link", "token_sink"]),
     ("scheduler", &["job", "task", "task_item"]),
-    ("server", &["meta", "sealing_key"]),
     ("tokens", &["refresh_event", "refresh_token"]),
 ];
 
