@@ -131,17 +131,16 @@ on_both_with! {
         let id = link(&app, sink, &json!({"token_id": account.id, "channel_id": 12})).await;
         let first = ends(&app, sink, id, "pending").await;
         assert!(first["last_error"].as_str().unwrap().starts_with("the relay refuses: "), "{first}");
-        let mut attempts = 1;
-        for (mood, error) in [
+        let moods = [
             (Mood::Fails(500), "HTTP 500"),
             (Mood::Fails(429), "HTTP 429"),
             (Mood::Fails(200), "HTTP 200, but no JSON: is this the address of a relay?"),
             (Mood::Fails(302), "HTTP 302, a redirect: the base URL must lead to the relay itself"),
             (Mood::Resets, "the connection broke before the answer was complete"),
-        ] {
+        ];
+        for ((mood, error), attempts) in moods.into_iter().zip(2..) {
             relay.be(mood);
             later(&app, HOUR).await;
-            attempts += 1;
             eventually("it was tried again", async || newest(&app, sink, id).await["attempts"] == attempts).await;
             eventually(error, async || newest(&app, sink, id).await["last_error"] == error).await;
         }

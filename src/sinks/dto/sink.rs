@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use utoipa::{IntoParams, ToSchema};
 use validator::Validate;
 
+use super::text_or_number;
 use crate::{
     base::{
         error::{Error, FieldError, Result},
@@ -29,7 +30,7 @@ pub struct SinkConfig {
     #[schema(nullable = false, write_only)]
     access_token: Option<String>,
     /// The same kinds: number of that administrator, which New-API asks for in a header.
-    #[schema(nullable = false, example = "1")]
+    #[schema(required = false, schema_with = text_or_number)]
     user_id: Option<String>,
     /// The same kinds: name of that header, which forks rename.
     #[schema(nullable = false, default = "New-Api-User", example = "New-Api-User")]
