@@ -2,10 +2,9 @@
 
 use std::{
     any::Any,
-    collections::HashMap,
     panic::AssertUnwindSafe,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -19,6 +18,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     claim,
     courier::{AnyCourier, Couriers, Delivery, End},
+    lanes::{InFlight, Lanes},
     metrics::Gauges,
     settle,
 };
@@ -29,10 +29,6 @@ use crate::base::{
     state::State,
 };
 
-/// Most deliveries at once.
-const PLACES: usize = 64;
-/// Most deliveries at once in a lane.
-const LANE_PLACES: usize = 4;
 /// Longest time for a delivery; the lease lasts longer.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often the end of a delivery is tried to be noted, a second apart.
@@ -56,8 +52,7 @@ struct Inner {
     cut: CancellationToken,
     nudged: Notify,
     looking: tokio::sync::Mutex<()>,
-    /// Deliveries under way here, by lane.
-    lanes: Mutex<HashMap<String, usize>>,
+    lanes: Lanes,
     in_trouble: AtomicBool,
 }
 
@@ -81,7 +76,7 @@ impl Outbox {
             cut: CancellationToken::new(),
             nudged: Notify::new(),
             looking: tokio::sync::Mutex::default(),
-            lanes: Mutex::default(),
+            lanes: Lanes::default(),
             in_trouble: AtomicBool::new(false),
         })))
     }
@@ -135,7 +130,7 @@ impl Outbox {
         let kinds: Vec<&'static str> = self.0.couriers.kinds().collect();
         let mut begun = 0;
         while !self.0.stop.is_cancelled() && !kinds.is_empty() {
-            let (free, full) = self.0.room();
+            let (free, full) = self.0.lanes.room();
             let now = self.0.state.clock.now();
             let found = if free == 0 {
                 Vec::new()
@@ -143,7 +138,7 @@ impl Outbox {
                 claim::due(self.0.state.db.orm(), &kinds, &full, free, now).await?
             };
             let places: Vec<(String, InFlight)> =
-                found.into_iter().filter_map(|due| Some((due.target, self.0.enter(&due.lane)?))).collect();
+                found.into_iter().filter_map(|due| Some((due.target, self.0.lanes.enter(&due.lane)?))).collect();
             if places.is_empty() {
                 break;
             }
@@ -262,7 +257,7 @@ impl Outbox {
             cut: CancellationToken::new(),
             nudged: Notify::new(),
             looking: tokio::sync::Mutex::default(),
-            lanes: Mutex::default(),
+            lanes: Lanes::default(),
             in_trouble: AtomicBool::new(false),
         }))
     }
@@ -273,45 +268,6 @@ impl Outbox {
         self.0.deliveries.close();
         self.0.deliveries.wait().await;
         self.0.deliveries.reopen();
-    }
-}
-
-impl Inner {
-    /// How many more deliveries may begin, and the lanes in which none may.
-    fn room(&self) -> (u64, Vec<String>) {
-        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        let free = PLACES.saturating_sub(lanes.values().sum());
-        let full = lanes.iter().filter(|(_, count)| **count >= LANE_PLACES).map(|(lane, _)| lane.clone());
-        (u64::try_from(free).unwrap_or(0), full.collect())
-    }
-
-    /// A place in a lane, unless it is full.
-    fn enter(self: &Arc<Self>, lane: &str) -> Option<InFlight> {
-        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = lanes.entry(lane.to_owned()).or_default();
-        if *count >= LANE_PLACES {
-            return None;
-        }
-        *count += 1;
-        Some(InFlight { inner: Arc::clone(self), lane: lane.to_owned() })
-    }
-}
-
-/// A place in a lane; given back when dropped.
-struct InFlight {
-    inner: Arc<Inner>,
-    lane: String,
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        let mut lanes = self.inner.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = lanes.get_mut(&self.lane) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                lanes.remove(&self.lane);
-            }
-        }
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod claim;
 mod courier;
+mod lanes;
 mod live;
 mod message;
 mod metrics;

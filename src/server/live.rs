@@ -24,6 +24,9 @@ use crate::{
 /// How often counts are swept and last uses written down.
 const SWEEP: Duration = Duration::from_secs(60);
 
+/// How long deliveries that are under way may go on when the service stops; those that do not end are repeated.
+const GRACE: Duration = Duration::from_secs(5);
+
 /// The rooms' live halves. Cheap to clone; all workers share them.
 #[derive(Clone)]
 pub(super) struct Live {
@@ -134,7 +137,7 @@ impl Live {
         let patience = Duration::from_secs(state.config.server.shutdown_timeout.into());
         self.scheduler.stop(patience).await;
         self.refresher.stop(patience).await;
-        self.outbox.stop(patience).await;
+        self.outbox.stop(patience.min(GRACE)).await;
         if tokio::time::timeout(patience, self.beside.wait()).await.is_err() {
             log::warn!("not everything beside the requests ended in time");
         }

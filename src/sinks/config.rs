@@ -79,7 +79,6 @@ const SECRET: [&str; 3] = ["access_token", "dsn", "secret"];
 pub struct RelayConfig {
     pub(super) base_url: String,
     pub(super) access_token: Secret,
-    #[serde(default, deserialize_with = "text_or_number")]
     pub(super) user_id: Option<String>,
     pub(super) user_id_header: Option<String>,
     #[serde(default)]
@@ -253,14 +252,15 @@ fn is_absolute(path: &str) -> bool {
     path.starts_with('/') && path.len() <= 4000 && !path.chars().any(char::is_control)
 }
 
-/// Applies a merge patch (RFC 7396) to a configuration; its members have no members of their own.
+/// Applies a merge patch (RFC 7396) to a configuration; its members have no members of their own. The user's number
+/// becomes a text.
 pub(super) fn merged(mut whole: Map<String, Value>, patch: &Map<String, Value>) -> Map<String, Value> {
     for (name, value) in patch {
-        if value.is_null() {
-            whole.remove(name);
-        } else {
-            whole.insert(name.clone(), value.clone());
-        }
+        match value {
+            Value::Null => whole.remove(name),
+            Value::Number(number) if name == "user_id" => whole.insert(name.clone(), number.to_string().into()),
+            value => whole.insert(name.clone(), value.clone()),
+        };
     }
     whole
 }

@@ -137,7 +137,7 @@ impl Courier for SinkCourier {
         match end {
             End::Delivered => note_delivery(tx, link_id, message.version, now).await,
             End::Again { error } if message.attempts == TOLD_AFTER => tell(tx, link_id, message, error, now).await,
-            End::Failed { error } if message.attempts < TOLD_AFTER => tell(tx, link_id, message, error, now).await,
+            End::Failed { error } if message.attempts <= TOLD_AFTER => tell(tx, link_id, message, error, now).await,
             _ => Ok(()),
         }
     }

@@ -10,7 +10,7 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, SqlErr,
 };
 
-use super::{CHANNEL_LINKED, LINK_NOT_FOUND, config::SinkKind, dto::NewLink, file, push, sink};
+use super::{CHANNEL_LINKED, LINK_NOT_FOUND, channel::CODEX, config::SinkKind, dto::NewLink, file, push, sink};
 use crate::{
     base::{
         error::{Error, Result},
@@ -38,6 +38,9 @@ pub async fn create(tx: &impl ConnectionTrait, sink_id: i64, new: NewLink, now: 
     let channel_id = check_channel(kind, new.channel_id.unwrap_or_default().trim())?;
     if new.channel_type.is_some_and(|kind| kind < 0) {
         return Err(Error::invalid_field("channel_type", "range", "must be at least 0 (range)"));
+    }
+    if kind == SinkKind::CodexChannel && new.channel_type.is_some_and(|kind| kind != CODEX) {
+        return Err(Error::invalid_field("channel_type", "range", "must be 57 for a Codex channel"));
     }
     // Locked, so that a refresh that is about to commit either sees the link or is seen here.
     let account = refresh_token::Entity::find_by_id(new.token_id).lock_exclusive().one(tx).await?;

@@ -232,6 +232,8 @@ on_both_with! {
         // A channel of another type would take the JSON for a key.
         let id = link(&app, sink, &json!({"token_id": account.id, "channel_id": 12})).await;
         assert!(ends(&app, sink, id, "failed").await["last_error"].as_str().unwrap().contains("should have 57"));
+        let other = json!({"token_id": account.id, "channel_id": 58, "channel_type": 1});
+        app.post(&format!("{SINKS}/{sink}/links"), &other).root().send().await.problem(422, "INVALID_REQUEST");
         assert_eq!(relay.key(12), "old");
     }
 

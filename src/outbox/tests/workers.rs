@@ -40,7 +40,7 @@ async fn who_has_lost_the_lease_notes_nothing() {
         let (late, probe) = outbox(&state);
         let next = late.beside("second");
         probe.hold("a");
-        probe.answer("a", [Delivery::later("from the second"), Delivery::Delivered]);
+        probe.answer("a", [Delivery::later("busy"), Delivery::later("busy")]);
         put(&state, "a", 1, true).await;
         late.deliver_due().await.unwrap();
         probe.has_begun("a").await;

@@ -53,7 +53,9 @@ async fn list(
 ///
 /// A place where fresh access tokens are pushed. Nothing is called yet: `POST /public-api/sinks/{id}/test` looks whether
 /// it is there, and links say what goes where.
-#[utoipa::path(operation_id = "createSink", tag = "sinks", request_body = NewSink,
+#[utoipa::path(operation_id = "createSink", tag = "sinks", 
+    request_body(content = NewSink, example = json!({"name": "One-API", "kind": "one_api_http", "sync_delay_s": 600,
+        "config": {"base_url": "https://one-api.example.com", "access_token": "0123456789abcdef0123456789abcdef"}})),
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters: a repetition gets the first answer", nullable = false)),
     responses((status = 201, description = "Made.", body = SinkView, headers(("Location" = String, description = "Path of the sink."))),
         (status = 409, description = "`SINK_NAME_TAKEN`, or the first request with this Idempotency-Key is still running", body = Problem, content_type = "application/problem+json")),
@@ -97,7 +99,8 @@ async fn get(_: Admin, state: State, req: HttpRequest) -> Result<web::Json<SinkV
 ///
 /// A JSON merge patch: what is absent stays, secret members of `config` too. After a change of `config` everything is
 /// pushed anew, and after `enabled: true` what was missed. The kind cannot be changed.
-#[utoipa::path(operation_id = "updateSink", tag = "sinks", request_body = SinkPatch,
+#[utoipa::path(operation_id = "updateSink", tag = "sinks", 
+    request_body(content = SinkPatch, example = json!({"enabled": true, "config": {"test_after": true}})),
     params(("id" = i64, Path, description = "Number of the sink.", minimum = 1, example = 3)),
     responses((status = 200, description = "The sink as it is now.", body = SinkView),
         (status = 404, description = "`SINK_NOT_FOUND`", body = Problem, content_type = "application/problem+json"),

@@ -2,13 +2,11 @@
 
 use entity::{UtcMillis, sink_link::Model};
 use serde::{Deserialize, Serialize};
-use utoipa::{
-    ToSchema,
-    openapi::{ObjectBuilder, RefOr, Schema, Type, schema::SchemaType},
-};
+use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::{base::input::printable, sinks::config::text_or_number};
+use super::text_or_number;
+use crate::{base::input::printable, sinks::config};
 
 /// A link to make.
 #[derive(Clone, Debug, Deserialize, ToSchema, Validate)]
@@ -19,13 +17,13 @@ pub struct NewLink {
     pub token_id: i64,
     /// Where it goes: the number of the channel; for files the path below the sink's folder; for webhooks a name of
     /// your choice, which the call carries.
-    #[serde(default, deserialize_with = "text_or_number")]
+    #[serde(default, deserialize_with = "config::text_or_number")]
     #[validate(
         required(message = "is required", code = "required"),
         length(min = 1, max = 191),
         custom(function = "printable")
     )]
-    #[schema(required, schema_with = text_or_number_schema)]
+    #[schema(required, schema_with = text_or_number)]
     pub channel_id: Option<String>,
     /// The name that the channel must have; it is looked at before every write.
     #[serde(default)]
@@ -36,15 +34,6 @@ pub struct NewLink {
     #[serde(default)]
     #[schema(minimum = 0, example = 1)]
     pub channel_type: Option<i64>,
-}
-
-fn text_or_number_schema() -> RefOr<Schema> {
-    let types = SchemaType::Array(vec![Type::String, Type::Integer]);
-    ObjectBuilder::new()
-        .schema_type(types)
-        .description(Some("The number of the channel, or what the kind of the sink says."))
-        .examples(["12"])
-        .into()
 }
 
 /// An account joined to a target of a sink.

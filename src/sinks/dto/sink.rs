@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use utoipa::{IntoParams, ToSchema};
 use validator::Validate;
 
+use super::text_or_number;
 use crate::{
     base::{
         error::{Error, FieldError, Result},
@@ -19,6 +20,7 @@ const LONGEST_DELAY: i64 = 86_400;
 
 /// What a sink has to know; which members it takes depends on its kind. Secret ones are never shown.
 #[derive(ToSchema)]
+#[schema(example = json!({"base_url": "https://one-api.example.com"}))]
 #[expect(dead_code, reason = "describes the members for the document; config::Target reads them, by kind")]
 pub struct SinkConfig {
     /// `one_api_http`, `new_api_http`, `codex_channel`: address of the relay, without `/api`. When it changes,
@@ -29,7 +31,7 @@ pub struct SinkConfig {
     #[schema(nullable = false, write_only)]
     access_token: Option<String>,
     /// The same kinds: number of that administrator, which New-API asks for in a header.
-    #[schema(nullable = false, example = "1")]
+    #[schema(required = false, schema_with = text_or_number)]
     user_id: Option<String>,
     /// The same kinds: name of that header, which forks rename.
     #[schema(nullable = false, default = "New-Api-User", example = "New-Api-User")]
@@ -77,7 +79,7 @@ pub struct NewSink {
     #[schema(default = true, example = true)]
     pub enabled: bool,
     /// What it has to know, by kind.
-    #[schema(value_type = SinkConfig, example = json!({"base_url": "https://one-api.example.com", "access_token": "0123456789abcdef0123456789abcdef"}))]
+    #[schema(value_type = SinkConfig)]
     pub config: Map<String, Value>,
     /// How many seconds the target goes on with an old token; accounts are refreshed that much earlier. Default by
     /// kind: 600 for One-API (its `SYNC_FREQUENCY`), 60 for New-API, else 0.
@@ -105,7 +107,7 @@ pub struct SinkPatch {
     /// A merge patch of its own: members that are absent stay, secret ones too; null takes one away. After a change,
     /// everything is pushed anew.
     #[serde(default)]
-    #[schema(value_type = SinkConfig, required = false, example = json!({"test_after": true}))]
+    #[schema(value_type = SinkConfig, required = false)]
     pub config: Patch<Map<String, Value>>,
     /// How many seconds the target goes on with an old token; null: the default of its kind.
     #[serde(default)]
@@ -163,7 +165,7 @@ pub struct SinkView {
     #[schema(example = true)]
     pub enabled: bool,
     /// What it knows, without secrets.
-    #[schema(value_type = SinkConfig, example = json!({"base_url": "https://one-api.example.com"}))]
+    #[schema(value_type = SinkConfig)]
     pub config: Value,
     /// Secret members of the configuration that are set.
     #[schema(value_type = Vec<String>, example = json!(["access_token"]))]
