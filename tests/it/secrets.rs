@@ -42,6 +42,19 @@ fn call(app: &TestApp, method: &str, path: &str, operation: &Value) -> crate::ki
     }
 }
 
+/// The scope of an operation.
+fn needed(method: &str, path: &str) -> &'static str {
+    let last = path.rsplit('/').next().unwrap_or_default();
+    match path.split('/').nth(2).unwrap_or_default() {
+        "apps" | "devices" => "apps:write",
+        "tokens" if ["export", "reveal"].contains(&last) => "tokens:reveal",
+        "tokens" if ["batch-refresh", "refresh"].contains(&last) => "tokens:refresh",
+        "tokens" if method == "GET" => "tokens:read",
+        "tokens" => "tokens:write",
+        _ => "admin",
+    }
+}
+
 on_both! {
     async fn a_secret_is_shown_once_and_only_its_hash_is_kept(app: TestApp) {
         let body = json!({"name": " gateway ", "scopes": ["keys:verify", "usage:write"]});

@@ -1,6 +1,6 @@
 //! What is done to many accounts at once, and the tasks that refresh them.
 
-use entity::{task, task_item};
+use entity::{idempotency_key, task, task_item};
 use sea_orm::{ActiveValue::Set, EntityTrait};
 use serde_json::{Value, json};
 
@@ -149,6 +149,12 @@ on_both_with! {
         let again = send().await;
         assert_eq!((again.header("idempotency-replayed"), again.expect(202)), (Some("true"), first));
         assert_eq!(app.get("/public-api/tasks").root().send().await.expect(200)["total"], 1);
+        let database = app.database.connect().await;
+        let unanswered = sea_orm::sea_query::Expr::val(None::<i32>);
+        let marked = idempotency_key::Entity::update_many().col_expr(idempotency_key::Column::Status, unanswered);
+        marked.exec(&database).await.unwrap();
+        database.close().await.unwrap();
+        send().await.problem(409, "IDEMPOTENCY_IN_PROGRESS");
     }
 }
 

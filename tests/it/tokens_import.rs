@@ -102,7 +102,7 @@ on_both! {
         assert_eq!(errors(&app.post("/public-api/tokens/import", &json!({"format": "text"})).root().send().await)[0], ("content".to_owned(), "required".to_owned()));
         let bytes = b"{\"format\": \"text\", \"content\": \"rt_\xff\xfe\"}".to_vec();
         app.call("POST", "/public-api/tokens/import").root().text(bytes).send().await.problem(400, "MALFORMED_REQUEST");
-        app.call("POST", "/public-api/tokens/import").root().text("{\"format\": \"text\", \"content\": \"\\ud800\"}").send().await;
+        app.call("POST", "/public-api/tokens/import").root().text("{\"format\": \"text\", \"content\": \"\\ud800\"}").send().await.problem(422, "INVALID_REQUEST");
         assert_eq!(app.get("/public-api/tokens").root().send().await.expect(200)["total"], 0);
         assert_eq!(import(&app, "text", json!("\n \r\n")).await.expect(200)["results"], json!([]));
     }

@@ -2,6 +2,7 @@
 
 use actix_web::{HttpMessage, HttpRequest};
 use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::error::Category;
 
 use super::fields::join;
 use crate::base::error::{Error, FieldError, Result, UNSUPPORTED_MEDIA_TYPE};
@@ -31,12 +32,18 @@ pub fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
         let malformed = serde_json::from_slice::<IgnoredAny>(body).err();
         match malformed {
             Some(error) => syntax_error(&error),
-            // Also where serde_json finds another value than it expects, and calls that its syntax.
+            None if is_syntax(error.inner()) => syntax_error(error.inner()),
             None => data_error(error.inner(), &error.path().to_string()),
         }
     })?;
     deserializer.end().map_err(|error| syntax_error(&error))?;
     Ok(value)
+}
+
+/// Whether a text is not JSON for a reason that shows only when its strings are read. That a name is expected and another
+/// value is there is called syntax too, and is none.
+fn is_syntax(error: &serde_json::Error) -> bool {
+    error.classify() != Category::Data && words(&error.to_string()) != "expected value"
 }
 
 /// What serde_json says, without the place.

@@ -134,8 +134,8 @@ pub fn last6(token: &Secret) -> String {
 /// What may be shown of a proxy.
 #[must_use]
 pub fn without_credentials(proxy: &Secret) -> String {
-    let Ok(mut url) = Url::parse(proxy.expose()) else { return "unreadable".to_owned() };
-    // It fails for addresses without a host only, which have no credentials either.
+    let Some(mut url) = Url::parse(proxy.expose()).ok().filter(Url::has_host) else { return "unreadable".to_owned() };
+    // It fails for addresses without a host only.
     let _ = url.set_username("").and_then(|()| url.set_password(None));
     url.set_query(None);
     url.set_fragment(None);

@@ -172,7 +172,7 @@ fn read(import: &AccountImport) -> Result<Vec<Line>> {
         return list::read(&import.content.json());
     }
     let text = import.content.text();
-    let text = text.ok_or_else(|| Error::invalid_field("content", "type", "must be a string"))?;
+    let text = text.ok_or_else(|| Error::invalid_field("content", "type", "must be a string of Unicode text"))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     if import.format == ImportFormat::Csv { table::read(text) } else { text::read(text) }
 }

@@ -24,10 +24,9 @@ pub(super) fn read(text: &str) -> Result<Vec<Line>> {
     if !columns.iter().any(|name| is_token(name)) {
         return Err(no_header());
     }
-    let mut lines = Vec::new();
-    let mut record = StringRecord::new();
+    let (mut lines, mut record, mut place) = (Vec::new(), StringRecord::new(), Place { text, at: 0, line: 1 });
     loop {
-        let start = reader.position().clone();
+        let start = reader.position().byte();
         let read = reader.read_record(&mut record);
         if matches!(read, Ok(false)) {
             return Ok(lines);
@@ -38,15 +37,34 @@ pub(super) fn read(text: &str) -> Result<Vec<Line>> {
         if lines.len() == MOST_LINES {
             return Err(too_many());
         }
-        let length = reader.position().byte() - start.byte();
-        // The position before a record counts blank lines to it; the record knows better.
-        let number = record.position().map_or(start.line(), csv::Position::line);
+        let number = place.line_of(record.position().map_or(start, csv::Position::byte));
         let account = match read {
             Err(_) => Err("cannot be read as a line of the table".to_owned()),
-            Ok(_) if length > LONGEST_LINE as u64 => Err(TOO_LONG.to_owned()),
+            Ok(_) if reader.position().byte() - start > LONGEST_LINE as u64 => Err(TOO_LONG.to_owned()),
             Ok(_) => account(&columns, &record),
         };
-        lines.push(Line { number: usize::try_from(number).unwrap_or(usize::MAX), account });
+        lines.push(Line { number, account });
+    }
+}
+
+/// Counts lines. The reader does so too, but takes the end of a line that is two signs for two ends.
+struct Place<'a> {
+    text: &'a str,
+    at: usize,
+    line: usize,
+}
+
+impl Place<'_> {
+    /// The line of what begins at `byte`, or after the line ends there. To be called in order.
+    fn line_of(&mut self, byte: u64) -> usize {
+        let bytes = self.text.as_bytes();
+        let is_end = |at: &usize| bytes.get(*at).is_some_and(|sign| matches!(sign, b'\r' | b'\n'));
+        let from = usize::try_from(byte).unwrap_or(bytes.len());
+        let start = from + (from..).take_while(is_end).count();
+        let passed = bytes.get(self.at..start).unwrap_or_default();
+        self.line += passed.iter().filter(|sign| **sign == b'\n').count();
+        self.at = start;
+        self.line
     }
 }
 
