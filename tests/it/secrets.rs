@@ -24,16 +24,6 @@ fn admin_operations() -> Vec<(String, String, Value)> {
     every.map(|(method, path, operation)| (method, concrete(&path), operation)).collect()
 }
 
-/// The scope that an operation asks for.
-fn needed(method: &str, path: &str) -> &'static str {
-    match path.split('/').nth(2).unwrap() {
-        "apps" | "devices" => "apps:write",
-        "providers" if method == "GET" => "tokens:read",
-        "providers" => "tokens:write",
-        _ => "admin",
-    }
-}
-
 fn call(app: &TestApp, method: &str, path: &str, operation: &Value) -> crate::kit::Call {
     let call = app.call(method, path);
     match operation["requestBody"].is_object() {
@@ -47,6 +37,10 @@ fn needed(method: &str, path: &str) -> &'static str {
     let last = path.rsplit('/').next().unwrap_or_default();
     match path.split('/').nth(2).unwrap_or_default() {
         "apps" | "devices" => "apps:write",
+        "providers" if method == "GET" => "tokens:read",
+        "providers" => "tokens:write",
+        "refresh" => "tokens:refresh",
+        "get-at" => "tokens:read",
         "tokens" if ["export", "reveal"].contains(&last) => "tokens:reveal",
         "tokens" if ["batch-refresh", "refresh"].contains(&last) => "tokens:refresh",
         "tokens" if method == "GET" => "tokens:read",
