@@ -4,7 +4,7 @@ use entity::{UtcMillis, refresh_token};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, sea_query::Expr};
 use serde_json::json;
 
-use super::{Inner, Outcome, Refusal, begin::Attempt, commit::close, schedule};
+use super::{Inner, Outcome, Refusal, begin::Attempt, rows::close, schedule};
 use crate::{
     base::{error::Result, secret::random_bytes},
     notify::{self, Event, EventKind},

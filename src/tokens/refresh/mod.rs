@@ -19,6 +19,7 @@ mod failure;
 mod journal;
 mod outcome;
 mod recover;
+mod rows;
 mod schedule;
 #[cfg(test)]
 mod tests;
