@@ -127,7 +127,9 @@ with_both! {
             let db = connect(&database).await;
             apply(&db, command).await;
             if matches!(command, Command::Down) {
-                apply(&db, command).await; // the last migration with rows of the store
+                // Down to the migration with the rows of the store.
+                apply(&db, command).await;
+                apply(&db, command).await;
             }
             if matches!(command, Command::Reset) {
                 assert!(schema(&database, &db).await.is_empty());

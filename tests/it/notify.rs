@@ -88,9 +88,9 @@ async fn run(app: &TestApp, job: &str) -> String {
     let mut detail = String::new();
     eventually("the job has ended", async || {
         let task = app.get(&format!("/public-api/tasks/{task}")).root().send().await.expect(200);
-        assert_ne!(task["status"], "failed", "{task}");
+        assert_ne!(task["state"], "failed", "{task}");
         detail = task["detail"].as_str().unwrap_or_default().to_owned();
-        task["status"] == "done"
+        task["state"] == "done"
     })
     .await;
     detail
