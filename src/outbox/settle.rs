@@ -91,7 +91,7 @@ fn short(error: &str) -> String {
 /// Milliseconds until the next try: 5 s after the first, then twice as long each time, and up to a quarter more by
 /// chance; at least what the other side asks for, at most a day.
 fn pause(attempts: i64, delivery: &Delivery) -> Result<i64> {
-    let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(0).min(20);
+    let doublings = attempts.saturating_sub(1).clamp(0, 20);
     let base = FIRST_MS.saturating_mul(1 << doublings).min(LONGEST_MS);
     let chance = i64::from(u16::from_be_bytes(random_bytes::<2>()?));
     let asked = match delivery {

@@ -108,8 +108,10 @@ on_both! {
         let lists = documented().into_iter().filter(|(_, path, operation)| {
             path.starts_with("/public-api/") && operation["parameters"].to_string().contains("\"cursor\"")
         });
+        let (sink, _) = app.new_sink().await;
         let mut seen = 0;
         for (_, path, _) in lists {
+            let path = path.replace("{id}", &sink.to_string());
             for bad in ["limit=0", "limit=201", "limit=-1", "limit=ten", "cursor=", "cursor=x", "cursor=eyJ9"] {
                 let problem = app.get(&format!("{path}?{bad}")).root().send().await.problem(422, "INVALID_REQUEST");
                 assert!(!problem["errors"].as_array().unwrap().is_empty(), "{path}?{bad}");
@@ -128,8 +130,9 @@ on_both! {
                 continue;
             }
             let call = |id: &str| {
-                let call = app.call(&method, &path.replace("{id}", id)).root();
-                if operation["requestBody"].is_object() { call.json(&json!({})) } else { call }
+                let call = app.call(&method, &path.replace("{id}", id).replace("{link_id}", "1")).root();
+                let example = || crate::openapi::body_example(operation["operationId"].as_str().unwrap());
+                if operation["requestBody"].is_object() { call.json(&example().unwrap()) } else { call }
             };
             for bad in ["x", "0", "-1", "1.5", "%20", "99999999999999999999"] {
                 call(bad).send().await.problem(400, "MALFORMED_REQUEST");
@@ -143,14 +146,20 @@ on_both! {
         let device = app.new_device().await;
         app.set(&device, "k", &json!("v")).await;
         let (id, _) = app.new_secret("s", &["usage:read"]).await;
+        let (sink, link) = app.new_sink().await;
         let session = app.sign_in().await;
         let task = app.call("POST", "/public-api/jobs/purge/run").root().send().await.expect(202)["task_id"].as_str().unwrap().to_owned();
         for (method, template, operation) in documented() {
             if method != "GET" || operation["operationId"] == "followChanges" || template == "/metrics" {
                 continue; // one never ends, the other counts these calls
             }
-            let id = if template.contains("tasks") { &task } else if template.contains("secrets") { &id.to_string() } else { &device.app_id.to_string() };
-            let path = template.replace("{id}", id).replace("{slug}", "not-found").replace("{key}", "k");
+            let id = match template.split('/').nth(2) {
+                Some("tasks") => task.clone(),
+                Some("secrets") => id.to_string(),
+                Some("sinks") => sink.to_string(),
+                _ => device.app_id.to_string(),
+            };
+            let path = template.replace("{id}", &id).replace("{link_id}", &link.to_string()).replace("{slug}", "not-found").replace("{key}", "k");
             let path = path.replace("{uuid}", &device.uuid).replace("{deviceUuid}", &device.uuid);
             let call = |method: &str| {
                 let call = app.call(method, &path);

@@ -13,6 +13,8 @@ use sea_orm::{
     ActiveValue::{Set, Unchanged},
 };
 
+use serde_json::json;
+
 use super::TestApp;
 
 /// How long the access tokens of the tests live, in milliseconds: ten days.
@@ -79,5 +81,16 @@ impl TestApp {
             Ok(row.version + 1)
         });
         stored.await.expect("stored")
+    }
+
+    /// A sink of files that is switched off, and its link to a new account.
+    pub async fn new_sink(&self) -> (i64, i64) {
+        let config = json!({"directory": self.database.folder.join("tokens")});
+        let body = json!({"name": "files", "kind": "file", "enabled": false, "config": config});
+        let sink = self.post("/public-api/sinks", &body).root().send().await.expect(201)["id"].as_i64().expect("an id");
+        let account = self.new_account("rt of a sink", None).await;
+        let body = json!({"token_id": account.id, "channel_id": "token"});
+        let made = self.post(&format!("/public-api/sinks/{sink}/links"), &body).root().send().await.expect(201);
+        (sink, made["id"].as_i64().expect("an id"))
     }
 }
