@@ -78,7 +78,7 @@ async fn start(config: Config) -> State {
     let metrics = Metrics::new(START).unwrap();
     let writer = Writer::start(&config.database, metrics.commits()).await.unwrap();
     State::new(Shared {
-        db: Db::connect(&config.database, writer.generation()).await.unwrap(),
+        db: Db::connect(&config.database, 1, writer.generation()).await.unwrap(),
         writer,
         clock: Clock::manual(START),
         sealer: Sealer::open(&master, &[(1, data_key)]).unwrap(),

@@ -38,5 +38,5 @@ async fn open(config: Config) -> Result<Session, String> {
     db::migrate(&config.database, config.database.auto_migrate).await?;
     let commits = CommitMetrics::new().map_err(|error| error.to_string())?;
     let writer = Writer::start(&config.database, commits).await?;
-    Ok(Session { db: Db::connect(&config.database, writer.generation()).await?, writer, config })
+    Ok(Session { db: Db::connect(&config.database, 1, writer.generation()).await?, writer, config })
 }

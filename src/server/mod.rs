@@ -39,7 +39,7 @@ use crate::{
         state::{Shared, State},
         wake::Wakeups,
     },
-    config::Config,
+    config::{self, Config},
 };
 
 /// Longest time for a request's head to arrive.
@@ -90,7 +90,7 @@ async fn prepare(config: Config, clock: Clock) -> Result<(State, Option<ServerLo
     let redis = Redis::connect(&config, &metrics).await?;
     db::migrate(&config.database, config.database.auto_migrate).await?;
     let writer = Writer::start(&config.database, metrics.commits()).await?;
-    let db = Db::connect(&config.database, writer.generation()).await?;
+    let db = Db::connect(&config.database, workers(&config.server), writer.generation()).await?;
     let (config, sealer) = first_start::prepare(config, &db, &writer, &clock).await?;
     let passwords = Passwords::default();
     let (room, wakeups) = (Room::default(), Wakeups::default());
@@ -100,15 +100,20 @@ async fn prepare(config: Config, clock: Clock) -> Result<(State, Option<ServerLo
     Ok((State::new(shared), lock))
 }
 
+/// Threads that serve requests: as configured, or one a core.
+fn workers(config: &config::Server) -> usize {
+    match config.workers {
+        0 => std::thread::available_parallelism().map_or(1, Into::into),
+        workers => workers,
+    }
+}
+
 type Listening = (SocketAddr, ServerHandle, JoinHandle<io::Result<()>>);
 
 fn listen(state: &State, live: &Live, tls: Option<rustls::ServerConfig>) -> Result<Listening, StartError> {
     let config = &state.config.server;
     let frame = Frame::new(state, openapi::document())?;
-    let workers = match config.workers {
-        0 => std::thread::available_parallelism().map_or(1, Into::into),
-        workers => workers,
-    };
+    let workers = workers(config);
     let (shared, live) = (state.clone(), live.clone());
     let server = HttpServer::new(move || {
         App::new()

@@ -50,12 +50,17 @@ enum Hot {
 }
 
 impl Db {
-    /// Opens the readers. The schema must be there already. `generation` is that of the process's writer.
+    /// Opens the readers. The schema must be there already. `threads` serve requests, and each may
+    /// hold connections of its own; `generation` is that of the process's writer.
     ///
     /// # Errors
     /// When the database cannot be reached.
-    pub async fn connect(config: &config::Database, generation: Generation) -> Result<Self, StartError> {
-        let sizes = PoolSizes::of(config);
+    pub async fn connect(
+        config: &config::Database,
+        threads: usize,
+        generation: Generation,
+    ) -> Result<Self, StartError> {
+        let sizes = PoolSizes::of(config, threads);
         let (orm, patience) = open(config, sizes.readers, true).await?;
         let hot = match config.kind {
             DatabaseKind::Sqlite => Hot::Sqlite(SqliteReaders::new(&config.database, generation)),

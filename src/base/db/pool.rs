@@ -20,15 +20,16 @@ pub(super) struct PoolSizes {
 }
 
 impl PoolSizes {
-    pub(super) fn of(config: &config::Database) -> Self {
+    /// For a process whose requests are served by so many threads.
+    pub(super) fn of(config: &config::Database, threads: usize) -> Self {
         if config.kind == DatabaseKind::Sqlite {
             return Self { readers: 4, writers: 1, of_each_thread: 0 };
         }
         let writers = (config.max_open_conns / 4).clamp(1, 16);
-        let readers = config.max_open_conns.saturating_sub(writers).max(2) / 2;
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let of_each_thread = (usize::try_from(readers).unwrap_or(1) / threads).clamp(1, 32);
-        Self { readers, writers, of_each_thread }
+        let rest = config.max_open_conns.saturating_sub(writers);
+        let of_threads = usize::try_from(rest / 2).unwrap_or_default();
+        let of_each_thread = (of_threads / threads.max(1)).clamp(1, 32);
+        Self { readers: (rest - rest / 2).max(1), writers, of_each_thread }
     }
 }
 
@@ -39,7 +40,7 @@ impl PoolSizes {
 pub(in crate::base) async fn open_writers(
     config: &config::Database,
 ) -> Result<(DatabaseConnection, Patience), StartError> {
-    open(config, PoolSizes::of(config).writers, false).await
+    open(config, PoolSizes::of(config, 1).writers, false).await
 }
 
 pub(super) async fn open(
@@ -141,6 +142,25 @@ fn cannot_connect(config: &config::Database, error: &DbErr) -> StartError {
         DatabaseKind::Sqlite => format!("cannot open the SQLite database {}: {error}", config.database),
         DatabaseKind::Mysql => {
             format!("cannot reach MySQL at {}:{} as {}: {error}", config.host, config.port, config.user)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_connections_together_stay_within_their_limit_however_many_threads_there_are() {
+        for (most, threads) in [(100, 1), (100, 2), (100, 16), (100, 40), (20, 2), (8, 2), (400, 64)] {
+            let config = config::Database {
+                kind: DatabaseKind::Mysql,
+                max_open_conns: most,
+                ..config::Config::default().database
+            };
+            let PoolSizes { readers, writers, of_each_thread } = PoolSizes::of(&config, threads);
+            let all = usize::try_from(readers + writers).unwrap() + threads * of_each_thread;
+            assert!(all <= usize::try_from(most).unwrap(), "{all} of {most} over {threads}");
         }
     }
 }
