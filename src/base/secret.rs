@@ -277,3 +277,20 @@ impl fmt::Debug for Sealer {
         write!(f, "Sealer({} keys)", self.0.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_waits_too_long_for_a_password_check_is_told_to_come_back() {
+        let passwords = Passwords::default();
+        // More than two at a time can work off in two seconds.
+        let outcomes = join_all((0..1000).map(|_| passwords.verify("guess", None))).await;
+        assert!(outcomes.iter().any(Result::is_ok));
+        let refused: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
+        assert!(!refused.is_empty() && refused.iter().all(|error| error.status() == 429));
+    }
+}

@@ -45,6 +45,19 @@ on_both! {
         assert!(idle.raw().starts_with(':') && idle.raw().ends_with("\n\n"), "a comment tells that it is open");
     }
 
+    async fn an_idle_stream_shows_that_it_lives(app: TestApp) {
+        let device = app.new_device().await;
+        let call = app.get("/kv/_changes").token(&device.token).header("accept", "text/event-stream");
+        let mut stream = call.open().await;
+        let mut comments = 0;
+        // The one that tells that it is open, and a heartbeat.
+        while comments < 2 {
+            let piece = tokio::time::timeout(Duration::from_secs(60), stream.chunk()).await.expect("a heartbeat");
+            let piece = String::from_utf8(piece.unwrap().expect("the stream goes on").to_vec()).unwrap();
+            comments += piece.lines().filter(|line| line.starts_with(':')).count();
+        }
+    }
+
     async fn a_stream_tells_every_change_in_order(app: TestApp) {
         let device = app.new_device().await;
         app.set(&device, "before", &json!(0)).await;

@@ -140,6 +140,26 @@ on_both_with! { small;
         }
     }
 
+    async fn who_checked_a_password_is_told_what_is_left(app: TestApp) {
+        let device = app.new_device().await;
+        app.put(&format!("/public-api/devices/{}/password", device.uuid), &json!({"password": "correct horse"})).root().send().await;
+        let id = app.get("/kv/_token").token(&device.token).send().await.expect(200)["id"].to_string();
+        let list = format!("/apps/devices/{}/tokens", device.uuid);
+        let note = (format!("/apps/tokens/{id}/note"), json!({"note": "n"}));
+        let installs = format!("/apps/{}/installations", device.app_id);
+        let calls = [app.get(&list), app.put(&note.0, &note.1), app.get(&installs), app.delete(&format!("/apps/tokens/{id}"))];
+        for call in calls {
+            let answer = call
+                .header("x-device-uuid", &device.uuid)
+                .header("x-device-password", "correct%20horse")
+                .header("x-forwarded-for", "192.0.2.77")
+                .send()
+                .await;
+            assert!(answer.status < 300, "{}", answer.text());
+            assert!(answer.header("ratelimit").is_some() && answer.header("ratelimit-policy").is_some());
+        }
+    }
+
     async fn settings_change_limits_at_once_and_are_on_record(app: TestApp) {
         let device = app.new_device().await;
         let set = |patch: Value| app.patch("/public-api/settings", &patch).root().send();

@@ -1,6 +1,6 @@
 //! Handlers about installs and their tokens.
 
-use actix_web::{HttpRequest, HttpResponse, delete, get, http::header, put, web};
+use actix_web::{HttpRequest, HttpResponse, delete, get, http::header, put};
 use entity::device;
 use sea_orm::DatabaseTransaction;
 use serde_json::json;
@@ -45,12 +45,15 @@ async fn installations(
     toll: Toll,
     query: Query<AppQuery>,
     req: HttpRequest,
-) -> Result<web::Json<InstallationList>> {
-    let app_id = path_id(&req, "id")?;
-    let window = Window::parse(query.0.limit.as_deref(), query.0.skip.as_deref())?;
-    let device = owner_or_admin(&state, &toll, &req).await?;
-    registry::require(state.db.orm(), app_id).await?;
-    Ok(web::Json(installs::of_app(state.db.orm(), app_id, device.as_ref(), window).await?))
+) -> Result<HttpResponse> {
+    let list = async {
+        let app_id = path_id(&req, "id")?;
+        let window = Window::parse(query.0.limit.as_deref(), query.0.skip.as_deref())?;
+        let device = owner_or_admin(&state, &toll, &req).await?;
+        registry::require(state.db.orm(), app_id).await?;
+        installs::of_app(state.db.orm(), app_id, device.as_ref(), window).await
+    };
+    toll.tell(list.await.map(|list| HttpResponse::Ok().json(list)))
 }
 
 /// The device whose owner asks; none for an admin who names none.
@@ -78,14 +81,17 @@ async fn owner_or_admin(state: &State, toll: &Toll, req: &HttpRequest) -> Result
         (status = 404, description = "`DEVICE_NOT_FOUND`", body = Problem, content_type = "application/problem+json")),
     security(("SiteKey" = []), ("ApiSecret" = []), ("AdminJwt" = [])))]
 #[get("/apps/devices/{deviceUuid}/tokens")]
-async fn device_tokens(state: State, _call: Call, toll: Toll, req: HttpRequest) -> Result<web::Json<TokenList>> {
-    let uuid = path_segment(&req, 3)?;
-    check_uuid(&uuid)?;
-    let device = devices::require(state.db.orm(), &uuid).await?;
-    if admin::optional(&req, Scope::AppsWrite).await?.is_none() {
-        require_password(&toll, &device, Call::device_password(&req)?.as_ref()).await?;
-    }
-    Ok(web::Json(installs::of_device(state.db.orm(), device).await?))
+async fn device_tokens(state: State, _call: Call, toll: Toll, req: HttpRequest) -> Result<HttpResponse> {
+    let list = async {
+        let uuid = path_segment(&req, 3)?;
+        check_uuid(&uuid)?;
+        let device = devices::require(state.db.orm(), &uuid).await?;
+        if admin::optional(&req, Scope::AppsWrite).await?.is_none() {
+            require_password(&toll, &device, Call::device_password(&req)?.as_ref()).await?;
+        }
+        installs::of_device(state.db.orm(), device).await
+    };
+    toll.tell(list.await.map(|list| HttpResponse::Ok().json(list)))
 }
 
 /// Revoke a token
@@ -102,9 +108,14 @@ async fn device_tokens(state: State, _call: Call, toll: Toll, req: HttpRequest) 
     security(("SiteKey" = []), ("ApiSecret" = []), ("AdminJwt" = [])))]
 #[delete("/apps/tokens/{token}")]
 async fn revoke(state: State, _call: Call, toll: Toll, req: HttpRequest) -> Result<HttpResponse> {
-    let which = Which::parse(&path_segment(&req, 3)?);
-    let admin = admin::optional(&req, Scope::AppsWrite).await?;
-    let found = installs::managed(&state, &req, &which, admin.is_some(), &toll).await?;
+    let revoked = end_install(&state, &toll, &req).await;
+    toll.tell(revoked.map(|()| HttpResponse::NoContent().finish()))
+}
+
+async fn end_install(state: &State, toll: &Toll, req: &HttpRequest) -> Result<()> {
+    let which = Which::parse(&path_segment(req, 3)?);
+    let admin = admin::optional(req, Scope::AppsWrite).await?;
+    let found = installs::managed(state, req, &which, admin.is_some(), toll).await?;
     let (install_id, device_id, now) = (found.id, found.device_id, state.clock.now());
     state
         .writer
@@ -114,7 +125,7 @@ async fn revoke(state: State, _call: Call, toll: Toll, req: HttpRequest) -> Resu
         })
         .await?;
     state.wakeups.wake(device_id);
-    Ok(HttpResponse::NoContent().finish())
+    Ok(())
 }
 
 /// Change a token's note
@@ -128,12 +139,17 @@ async fn revoke(state: State, _call: Call, toll: Toll, req: HttpRequest) -> Resu
         (status = 404, description = "`INSTALL_NOT_FOUND`", body = Problem, content_type = "application/problem+json")),
     security(("SiteKey" = []), ("ApiSecret" = []), ("AdminJwt" = [])))]
 #[put("/apps/tokens/{token}/note")]
-async fn set_note(state: State, call: Call, toll: Toll, req: HttpRequest) -> Result<web::Json<TokenView>> {
-    let note: Note = call.json(&req)?;
+async fn set_note(state: State, call: Call, toll: Toll, req: HttpRequest) -> Result<HttpResponse> {
+    let noted = note_install(&state, &call, &toll, &req).await;
+    toll.tell(noted.map(|view| HttpResponse::Ok().json(view)))
+}
+
+async fn note_install(state: &State, call: &Call, toll: &Toll, req: &HttpRequest) -> Result<TokenView> {
+    let note: Note = call.json(req)?;
     check_text("The note", &note.note)?;
-    let which = Which::parse(&path_segment(&req, 3)?);
-    let admin = admin::optional(&req, Scope::AppsWrite).await?;
-    let found = installs::managed(&state, &req, &which, admin.is_some(), &toll).await?;
+    let which = Which::parse(&path_segment(req, 3)?);
+    let admin = admin::optional(req, Scope::AppsWrite).await?;
+    let found = installs::managed(state, req, &which, admin.is_some(), toll).await?;
     let app = registry::require(state.db.orm(), found.app_id).await.map_err(|_| gone())?;
     let now = state.clock.now();
     let work = async move |tx: &DatabaseTransaction| {
@@ -142,7 +158,7 @@ async fn set_note(state: State, call: Call, toll: Toll, req: HttpRequest) -> Res
         audit::record_if_admin(tx, admin.as_ref(), "update", "app_install", install.id, changes, now).await?;
         Ok(install)
     };
-    Ok(web::Json(TokenView::new(state.writer.write(work).await?, app)))
+    Ok(TokenView::new(state.writer.write(work).await?, app))
 }
 
 fn gone() -> Error {
