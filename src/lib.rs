@@ -16,9 +16,19 @@ pub mod config;
 pub mod devices;
 /// The key-value store.
 pub mod kv;
+/// Tells people what happened: channels, quiet hours, templates, eleven kinds of service.
+pub mod notify;
+/// What has to be told to others, delivered after the commit of its cause.
+pub mod outbox;
+/// Providers: where refresh tokens are exchanged, and the exchange.
+pub mod providers;
 /// What runs on a schedule, and the tasks that go on in the background.
 pub mod scheduler;
 /// The composition root: starts everything, serves, stops everything.
 pub mod server;
 /// What an admin may change while the service runs.
 pub mod settings;
+/// Where fresh access tokens are pushed.
+pub mod sinks;
+/// Accounts: refresh tokens, and the access tokens they give.
+pub mod tokens;

@@ -19,6 +19,10 @@ pub struct Model {
     pub status: String,
     /// Result, or the reason of the failure.
     pub detail: Option<String>,
+    /// How many items it has; 0: it is done as a whole.
+    pub total: i64,
+    /// How many of them are over.
+    pub done: i64,
     /// When it was made.
     pub created_at: UtcMillis,
     /// When it was last changed.

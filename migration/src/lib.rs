@@ -8,6 +8,7 @@ mod command;
 mod m20261121_000001_house;
 mod m20261121_000002_store;
 mod m20261121_000003_replica;
+mod m20261121_000004_vault;
 
 mod sql;
 

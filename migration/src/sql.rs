@@ -4,11 +4,15 @@ use std::sync::OnceLock;
 
 use sea_orm_migration::{prelude::*, sea_orm::DatabaseBackend};
 
-use crate::{m20261121_000001_house, m20261121_000002_store, m20261121_000003_replica};
+use crate::{m20261121_000001_house, m20261121_000002_store, m20261121_000003_replica, m20261121_000004_vault};
 
 /// Every script, oldest first.
-pub(crate) const ALL: &[Script] =
-    &[m20261121_000001_house::SCRIPT, m20261121_000002_store::SCRIPT, m20261121_000003_replica::SCRIPT];
+pub(crate) const ALL: &[Script] = &[
+    m20261121_000001_house::SCRIPT,
+    m20261121_000002_store::SCRIPT,
+    m20261121_000003_replica::SCRIPT,
+    m20261121_000004_vault::SCRIPT,
+];
 
 static TABLE_PREFIX: OnceLock<String> = OnceLock::new();
 

@@ -1,6 +1,7 @@
 //! Who is acting.
 
-use super::scope::Scope;
+use super::{problems::SCOPE_MISSING, scope::Scope};
+use crate::base::error::Result;
 
 /// Somebody who proved to be an admin, with what the audit needs to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +59,18 @@ impl Actor {
             ActorKind::Root | ActorKind::Cli => self.kind.name().to_owned(),
             ActorKind::Admin(id) | ActorKind::Secret(id) => format!("{}:{id}", self.kind.name()),
         }
+    }
+
+    /// Passes who has the scope.
+    ///
+    /// # Errors
+    /// 403 `SCOPE_MISSING`.
+    pub fn require(&self, scope: Scope) -> Result<()> {
+        if self.may(scope) {
+            return Ok(());
+        }
+        let name = scope.name();
+        Err(SCOPE_MISSING.error(format!("This needs the scope '{name}'.")).with("scope", name))
     }
 
     /// Whether it may do what needs this scope.

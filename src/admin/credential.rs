@@ -4,7 +4,7 @@ use actix_web::{HttpMessage, HttpRequest, http::header, web::Data};
 
 use super::{
     actor::{Actor, ActorKind},
-    problems::{SCOPE_MISSING, challenged},
+    problems::challenged,
     scope::Scope,
     secrets,
     session::{self, Session},
@@ -51,10 +51,7 @@ pub async fn allowed(req: &HttpRequest, credential: Credential, scope: Scope) ->
         Credential::Token(token) => signed_in(req, &by_token(req, &token).await?),
     };
     req.extensions_mut().insert(CallerKind(actor.kind.name()));
-    if !actor.may(scope) {
-        let name = scope.name();
-        return Err(SCOPE_MISSING.error(format!("This needs the scope '{name}'.")).with("scope", name));
-    }
+    actor.require(scope)?;
     Ok(actor)
 }
 

@@ -16,6 +16,7 @@ use super::{
 use crate::base::{
     attempts::{self, Attempt, Limit},
     error::{CONFLICT, Error, Result},
+    event::{self, Event, EventKind},
     state::State,
 };
 
@@ -69,6 +70,35 @@ impl Try {
     }
 }
 
+/// Tells people when a wrong try was the last that was allowed. The lock itself holds since the try was counted.
+async fn tell_if_locked(state: &State, username: &str, attempt: Try, address: IpAddr) -> Result<()> {
+    let (db, now) = (state.db.orm(), state.clock.now());
+    let everywhere = match &attempt.from_anywhere {
+        Some(all) => attempts::is_used_up(db, all, FROM_ANYWHERE).await?,
+        None => false, // was told when it happened
+    };
+    let event = if everywhere {
+        locked(username, "*", 60)
+    } else if attempts::is_used_up(db, &attempt.from_address, FROM_ADDRESS).await? {
+        locked(username, &address.to_string(), 15)
+    } else {
+        return Ok(());
+    };
+    state.writer.write(async move |tx| event::tell(tx, &event, now).await).await
+}
+
+/// Whoever tries chooses the name, and is not to choose what people read: only what may be a name is shown.
+fn locked(name: &str, address: &str, minutes: u32) -> Event {
+    let usual = |letter: char| letter.is_ascii_alphanumeric() || "._@-".contains(letter);
+    let name = if name.len() <= 64 && name.chars().all(usual) { name } else { "…" };
+    Event {
+        kind: EventKind::LoginLocked,
+        subject: format!("admin:{name}"),
+        cause: address.to_owned(),
+        params: json!({ "name": name, "address": address, "minutes": minutes }),
+    }
+}
+
 /// Where a request comes from.
 #[derive(Clone, Debug)]
 pub struct Origin {
@@ -78,7 +108,8 @@ pub struct Origin {
     pub request_id: String,
 }
 
-/// Counts the try, then looks at the password. Answers the admin when it is right, with the try, which the caller has
+/// Counts the try, then looks at the password; people are told when a wrong one was the last allowed. Answers the admin
+/// when it is right, with the try, which the caller has
 /// to note as good in the transaction of what the password was given for.
 async fn look(
     state: &State,
@@ -95,7 +126,8 @@ async fn look(
     }
     .await;
     match looked {
-        Ok(user) => Ok(user.map(|user| (user, attempt))),
+        Ok(Some(user)) => Ok(Some((user, attempt))),
+        Ok(None) => tell_if_locked(state, username, attempt, address).await.map(|()| None),
         Err(error) => {
             // Nobody looked at the password, so it was not wrong. When this fails too, the first error says more.
             let _ = state.writer.write(async move |tx| attempt.give_back(tx).await).await;

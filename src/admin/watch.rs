@@ -56,6 +56,7 @@ impl SecretWatch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::error::Dialect;
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 
@@ -67,7 +68,7 @@ mod tests {
         }
         let error = watch.wrong(HERE, start.plus_seconds(20)).await.unwrap_err();
         assert_eq!(error.status(), 429);
-        assert_eq!(error.response("", false).headers().get("retry-after").unwrap(), "40");
+        assert_eq!(error.response("", Dialect::Plain).headers().get("retry-after").unwrap(), "40");
         watch.wrong(IpAddr::from([192, 0, 2, 2]), start).await.unwrap();
         watch.wrong(HERE, start.plus_seconds(60)).await.unwrap();
     }

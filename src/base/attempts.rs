@@ -168,6 +168,14 @@ pub async fn succeeded(tx: &impl ConnectionTrait, attempt: &Attempt, now: UtcMil
     Ok(())
 }
 
+/// Whether no further try is taken: so it is after a wrong one that was the last allowed.
+///
+/// # Errors
+/// When the database fails.
+pub async fn is_used_up(db: &impl ConnectionTrait, attempt: &Attempt, limit: Limit) -> Result<bool> {
+    Ok(find(db, attempt).await?.is_some_and(|row| row.failures >= limit.most))
+}
+
 /// Takes one reserved try back: the password was right where only wrong ones are counted ([`Attempt::from_anywhere`]),
 /// or it was never looked at.
 ///

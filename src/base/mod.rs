@@ -5,6 +5,8 @@ pub mod clock;
 pub mod commit;
 pub mod db;
 pub mod error;
+pub mod event;
+pub mod http_client;
 pub mod idempotency;
 pub mod input;
 pub mod job;
@@ -18,6 +20,9 @@ pub mod readers;
 pub mod redis;
 #[cfg(test)]
 pub(crate) mod scratch;
+pub mod sealed;
+pub mod search;
 pub mod secret;
+pub mod standard_webhooks;
 pub mod state;
 pub mod wake;

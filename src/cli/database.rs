@@ -15,6 +15,7 @@ use crate::{
 pub(super) struct Session {
     pub(super) db: Db,
     pub(super) writer: Writer,
+    pub(super) config: Config,
 }
 
 /// Opens the database with an up-to-date schema, does the work, and closes it.
@@ -24,7 +25,7 @@ pub(super) fn with_database<T>(
 ) -> Result<T, super::Failure> {
     let config = global.load_for_database()?;
     let done = runtime()?.block_on(async {
-        let session = open(&config).await?;
+        let session = open(config).await?;
         let done = work(&session).await.map_err(|error| explained(&error));
         session.writer.close().await;
         session.db.close().await;
@@ -33,9 +34,9 @@ pub(super) fn with_database<T>(
     Ok(done?)
 }
 
-async fn open(config: &Config) -> Result<Session, String> {
+async fn open(config: Config) -> Result<Session, String> {
     db::migrate(&config.database, config.database.auto_migrate).await?;
     let commits = CommitMetrics::new().map_err(|error| error.to_string())?;
     let writer = Writer::start(&config.database, commits).await?;
-    Ok(Session { db: Db::connect(&config.database, 1, writer.generation()).await?, writer })
+    Ok(Session { db: Db::connect(&config.database, 1, writer.generation()).await?, writer, config })
 }

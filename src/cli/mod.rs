@@ -9,8 +9,10 @@ mod devices;
 mod doctor;
 mod migrate;
 mod openapi;
+mod providers;
 mod schema;
 mod serve;
+mod tokens;
 
 use std::{
     fmt,
@@ -70,6 +72,12 @@ enum Command {
     /// Lists and deletes devices.
     #[command(subcommand)]
     Devices(devices::Command),
+    /// Lists providers.
+    #[command(subcommand)]
+    Providers(providers::Command),
+    /// Imports, lists and refreshes accounts.
+    #[command(subcommand)]
+    Tokens(tokens::Command),
     /// Works on administrators.
     #[command(subcommand)]
     Admin(admin::Command),
@@ -105,6 +113,8 @@ pub fn main() -> ExitCode {
         Command::Schema(command) => command.run(),
         Command::Apps(command) => command.run(&global),
         Command::Devices(command) => command.run(&global),
+        Command::Providers(command) => command.run(&global),
+        Command::Tokens(command) => command.run(&global),
         Command::Admin(command) => command.run(&global),
         Command::Doctor => doctor::run(&global),
     };

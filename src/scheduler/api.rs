@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use super::{
     Scheduler,
-    dto::{JobPatch, JobView, RunView, TaskView},
-    tasks,
+    dto::{JobPatch, JobView, RunView, TaskDetail, TaskView},
+    items, tasks,
 };
 use crate::{
     admin::{Actor, Admin, audit},
@@ -153,13 +153,14 @@ async fn list_tasks(_admin: Admin, req: HttpRequest, state: State, page: Query<P
 
 /// Get a task.
 ///
-/// A task that says `running` although its process has died says `failed` within two minutes.
+/// With its items, where it is worked off one by one; such a task goes on after a restart. Another one that says
+/// `running` although its process has died says `failed` within two minutes.
 #[utoipa::path(
     operation_id = "getTask",
     tag = "jobs",
     params(("id" = Uuid, Path, description = "The task's id.", example = "0198f1b2-5f0a-7c3e-9a51-3f6f0c2b7d11")),
     responses(
-        (status = 200, description = "The task.", body = TaskView),
+        (status = 200, description = "The task.", body = TaskDetail),
         (status = 404, description = "There is no task of this id.", body = Problem,
             content_type = "application/problem+json"),
     ),
@@ -168,5 +169,5 @@ async fn list_tasks(_admin: Admin, req: HttpRequest, state: State, page: Query<P
 #[get("/public-api/tasks/{id}")]
 async fn get_task(_admin: Admin, state: State, id: Path<String>) -> Result<HttpResponse> {
     let id: Uuid = id.parse().map_err(|_| Error::malformed("The path's 'id' must be a UUID."))?;
-    Ok(HttpResponse::Ok().json(TaskView::from(tasks::find(state.db.orm(), &id.to_string()).await?)))
+    Ok(HttpResponse::Ok().json(items::show(state.db.orm(), &id.to_string()).await?))
 }

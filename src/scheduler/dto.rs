@@ -1,6 +1,6 @@
 //! What crosses the wire.
 
-use entity::{UtcMillis, job, task};
+use entity::{UtcMillis, job, task, task_item};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use validator::Validate;
@@ -95,14 +95,20 @@ pub struct TaskView {
     #[schema(format = Uuid, example = "0198f1b2-5f0a-7c3e-9a51-3f6f0c2b7d11")]
     pub id: String,
     /// What it does.
-    #[schema(example = "job:purge")]
+    #[schema(example = "refresh-accounts")]
     pub kind: String,
     /// `running`, `done` or `failed`.
-    #[schema(example = "done")]
-    pub status: String,
+    #[schema(example = "running")]
+    pub state: String,
     /// Its result, or the reason of its failure.
-    #[schema(example = "12 tasks deleted")]
+    #[schema(example = json!(null))]
     pub detail: Option<String>,
+    /// How many items it has; 0 where it is done as a whole.
+    #[schema(example = 2)]
+    pub total: i64,
+    /// How many of them are over.
+    #[schema(example = 1)]
+    pub done: i64,
     /// When it began.
     #[schema(value_type = String, format = DateTime, example = "2026-11-21T04:31:00.000Z")]
     pub created_at: UtcMillis,
@@ -110,13 +116,42 @@ pub struct TaskView {
     #[schema(value_type = String, format = DateTime, example = "2026-11-21T04:31:00.250Z")]
     pub updated_at: UtcMillis,
     /// When it ended.
-    #[schema(value_type = Option<String>, format = DateTime, example = "2026-11-21T04:31:00.250Z")]
+    #[schema(value_type = Option<String>, format = DateTime, example = json!(null))]
     pub finished_at: Option<UtcMillis>,
+}
+
+/// A task with its items.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct TaskDetail {
+    /// The task.
+    #[serde(flatten)]
+    pub task: TaskView,
+    /// What is worked off one by one, in order.
+    pub items: Vec<ItemView>,
+}
+
+/// An item of a task.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(example = json!({ "id": 7, "status": 502, "code": "PROVIDER_FAILED" }))]
+pub struct ItemView {
+    /// What is worked on.
+    pub id: i64,
+    /// HTTP status that it would have been answered with by itself; null while it waits.
+    pub status: Option<i64>,
+    /// Code of the problem, if there was one.
+    pub code: Option<String>,
+}
+
+impl TaskDetail {
+    pub(super) fn new(task: task::Model, items: Vec<task_item::Model>) -> Self {
+        let view = |item: task_item::Model| ItemView { id: item.subject, status: item.status, code: item.code };
+        Self { task: task.into(), items: items.into_iter().map(view).collect() }
+    }
 }
 
 impl From<task::Model> for TaskView {
     fn from(task: task::Model) -> Self {
-        let task::Model { id, kind, status, detail, created_at, updated_at, finished_at } = task;
-        Self { id, kind, status, detail, created_at, updated_at, finished_at }
+        let task::Model { id, kind, status: state, detail, total, done, created_at, updated_at, finished_at } = task;
+        Self { id, kind, state, detail, total, done, created_at, updated_at, finished_at }
     }
 }

@@ -4,11 +4,13 @@
 //!   told to stop when the lease is lost.
 //! - A run that was missed happens once, at start. A run that fails or panics is recorded and the schedule goes on.
 //! - A job that runs every minute or oftener keeps its lease between runs, so that idle runs write (almost) nothing.
+//! - A task may have items that are worked off one by one; it goes on after a restart with those that wait.
 //! - What an admin sets outranks the configuration.
 
 mod admin;
 mod api;
 mod dto;
+mod items;
 mod job;
 mod jobs;
 mod live;
@@ -22,6 +24,8 @@ mod ticker;
 
 pub use self::{
     api::routes,
+    dto::{TaskDetail, TaskView},
+    items::{Item, begin as begin_items, note as note_item, show as show_task, waiting as waiting_items},
     job::purge,
     tasks::{begin as begin_task, finish as finish_task},
     tick::Scheduler,

@@ -5,6 +5,7 @@ use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Instant};
 use entity::{UtcMillis, job::Model};
 use futures_util::FutureExt;
 use sea_orm::ConnectionTrait;
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -15,12 +16,15 @@ use super::{
 };
 use crate::base::{
     error::Result,
+    event::{self, Event, EventKind},
     job::{Job, JobContext, Outcome, Schedule},
     lease::{self, Fence},
 };
 
 /// Longest line on a run that is kept, in characters.
 const LONGEST_RESULT: usize = 1000;
+/// After how many milliseconds people are told once more of a job that keeps failing alike.
+const AGAIN_MS: i64 = 3_600_000;
 
 /// A run that holds its lease.
 #[derive(Clone, Debug)]
@@ -180,6 +184,9 @@ impl Run {
                 tasks::finish(tx, task, result, now).await?;
             }
             let row = jobs::locked(tx, &place.job, now, zone).await?;
+            if is_news(&row, &ended, now) {
+                event::tell(tx, &failed(&place.job, &ended), now).await?;
+            }
             let row = jobs::ended(tx, &place.job, &row, &ended, now, zone).await?;
             let Some(next) = row.next_run_at.filter(|next| next.0 - now.0 <= KEEP_MS && expires_at > now) else {
                 lease::release(tx, &name, run.fence).await?;
@@ -189,6 +196,23 @@ impl Run {
         });
         inside.keep(kept.await?);
         Ok(())
+    }
+}
+
+/// Whether people are to be told of this end: that of a run that failed, unless the one before failed alike within the
+/// hour. A job that runs every few seconds would tell nothing else.
+fn is_news(row: &Model, ended: &Ended, now: UtcMillis) -> bool {
+    let lately = row.last_finished_at.is_some_and(|time| now.0 - time.0 < AGAIN_MS);
+    let alike = row.last_status.as_deref() == Some(ended.status) && row.last_result.as_deref() == Some(&ended.result);
+    ended.status != "ok" && !(lately && alike)
+}
+
+fn failed(job: &Job, ended: &Ended) -> Event {
+    Event {
+        kind: EventKind::JobFailed,
+        subject: job.lease_name(),
+        cause: ended.result.clone(),
+        params: json!({ "name": job.name, "error": ended.result }),
     }
 }
 

@@ -1,13 +1,14 @@
-//! Tasks: work that goes on after its request was answered. While a task runs, the lease named as its kind is held;
-//! when that lease is gone and the task still says `running`, its process has died.
+//! Tasks: work that goes on after its request was answered. While a task without items runs, the lease named as its kind
+//! is held; when that lease is gone and the task still says `running`, its process has died. A task with items is
+//! resumed instead, see [`super::items`].
 
 use entity::{
     UtcMillis, lease,
     task::{ActiveModel, Column, Entity, Model},
 };
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, sea_query::Expr,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect, sea_query::Expr,
 };
 
 use crate::base::{
@@ -15,8 +16,8 @@ use crate::base::{
     page::{Page, PageQuery},
 };
 
-const RUNNING: &str = "running";
-const DONE: &str = "done";
+pub(super) const RUNNING: &str = "running";
+pub(super) const DONE: &str = "done";
 const FAILED: &str = "failed";
 /// How long ended tasks are kept, in milliseconds: 30 days.
 pub const KEPT_MS: i64 = 30 * 24 * 60 * 60 * 1000;
@@ -34,6 +35,8 @@ pub async fn begin(tx: &impl ConnectionTrait, kind: &str, now: UtcMillis) -> Res
         kind: Set(kind.to_owned()),
         status: Set(RUNNING.to_owned()),
         detail: Set(None),
+        total: Set(0),
+        done: Set(0),
         created_at: Set(now),
         updated_at: Set(now),
         finished_at: Set(None),
@@ -61,7 +64,7 @@ pub async fn finish(
 /// # Errors
 /// 503 when the database is out.
 pub async fn abandon(tx: &impl ConnectionTrait, kind: &str, now: UtcMillis) -> Result<()> {
-    end(tx, Column::Kind.eq(kind), FAILED, ABANDONED, now).await
+    end(tx, Column::Kind.eq(kind).and(Column::Total.eq(0)), FAILED, ABANDONED, now).await
 }
 
 /// What a task says whose process died.
@@ -91,7 +94,7 @@ async fn end(
 /// # Errors
 /// 503 when the database is out.
 pub async fn dead(db: &impl ConnectionTrait, now: UtcMillis) -> Result<Vec<String>> {
-    let running = Entity::find().filter(Column::Status.eq(RUNNING)).all(db).await?;
+    let running = Entity::find().filter(Column::Status.eq(RUNNING)).filter(Column::Total.eq(0)).all(db).await?;
     if running.is_empty() {
         return Ok(Vec::new());
     }

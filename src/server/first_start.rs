@@ -19,11 +19,13 @@ use crate::{
         secret::{MasterKey, Passwords, Sealer, sha256_hex},
     },
     config::{Config, Secret, secrets},
+    providers,
 };
 
 pub(super) const INITIALISED: &str = "initialised_at";
 const MASTER_KEY: &str = "master_key_fingerprint";
 const JWT_SECRET: &str = "jwt_secret_fingerprint";
+const PROVIDERS_SEEDED: &str = "providers_seeded_at";
 
 /// Initialises a new database, or checks that the secrets are those of an old one. Answers the configuration with
 /// every secret, and the sealer with the database's data keys.
@@ -41,12 +43,37 @@ pub(super) async fn prepare(
         initialise(&config, writer, clock.now()).await?;
     }
     check(&config, &facts(db).await?)?;
+    let sealer = open_sealer(&config, db).await?;
+    seed_providers(&sealer, writer, clock.now()).await?;
+    Ok((config, sealer))
+}
+
+/// The sealer of a database that was initialised, for a command beside the server.
+///
+/// # Errors
+/// When the database was not initialised yet, or the master key is not the one it was initialised with.
+pub async fn open_sealer(config: &Config, db: &Db) -> Result<Sealer, StartError> {
     let master = MasterKey::parse(config.security.master_key.expose()).map_err(|error| text(&error))?;
     let keys = sealing_key::Entity::find().order_by_asc(sealing_key::Column::Id).all(db.orm()).await;
     let keys: Vec<(i64, String)> =
         keys.map_err(|error| error.to_string())?.into_iter().map(|key| (key.id, key.sealed_key)).collect();
-    let sealer = Sealer::open(&master, &keys).map_err(|error| text(&error))?;
-    Ok((config, sealer))
+    if keys.is_empty() {
+        return Err("the database has not been initialised: start the service once".to_owned());
+    }
+    Sealer::open(&master, &keys).map_err(|error| text(&error))
+}
+
+/// Makes the first providers, once in a database's life: those that an admin deletes do not come back.
+async fn seed_providers(sealer: &Sealer, writer: &Writer, now: UtcMillis) -> Result<(), StartError> {
+    let sealer = sealer.clone();
+    let work = async move |tx: &DatabaseTransaction| {
+        if note(tx, PROVIDERS_SEEDED, now.to_string()).await? {
+            providers::seed(tx, &sealer, now).await
+        } else {
+            Ok(())
+        }
+    };
+    writer.write(work).await.map_err(|error| text(&error))
 }
 
 async fn facts(db: &Db) -> Result<BTreeMap<String, String>, StartError> {

@@ -8,15 +8,24 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{instance, jobs, replica::Replica};
 use crate::{
     admin::SecretWatch,
-    base::{db::StartError, state::State},
+    base::{db::StartError, http_client::HttpClient, state::State},
+    config::secrets,
     devices::{AddressRates, Meter},
     kv::{self, Store},
+    notify::{self, Language, Notifier},
+    outbox::{Couriers, Outbox},
+    providers::Providers,
     scheduler::Scheduler,
     settings::Settings,
+    sinks::{self, SinkCourier, Sinks},
+    tokens::{Batches, refresh::Refresher},
 };
 
 /// How often counts are swept and last uses written down.
 const SWEEP: Duration = Duration::from_secs(60);
+
+/// How long deliveries that are under way may go on when the service stops; those that do not end are repeated.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// The rooms' live halves. Cheap to clone; all workers share them.
 #[derive(Clone)]
@@ -27,7 +36,13 @@ pub(super) struct Live {
     address_rates: Data<AddressRates>,
     secret_watch: Data<SecretWatch>,
     scheduler: Data<Scheduler>,
+    providers: Data<Providers>,
+    notifier: Data<Notifier>,
+    sinks: Data<Sinks>,
+    outbox: Data<Outbox>,
+    refresher: Data<Refresher>,
     replica: Data<Replica>,
+    batches: Data<Batches>,
     beside: TaskTracker,
     beating: TaskTracker,
     /// Ends the signs of life, last of all.
@@ -54,8 +69,21 @@ impl Live {
         let settings = settings.map_err(|error| format!("the settings cannot be read: {error}"))?;
         let store = Data::new(Store::new(state));
         let redis = state.redis.as_ref();
-        let scheduler = Scheduler::new(state.clone(), instance, jobs::all(&store)?);
+        let client = HttpClient::new(state.config.security.allow_private_targets);
+        let providers = Providers::new(state, client.clone());
+        let notifier = Notifier::new(state.clone(), Language::default());
+        let couriers = Couriers::default()
+            .with(sinks::KIND, SinkCourier::new(state, client.clone()))
+            .with(notify::KIND, notifier.clone());
+        let outbox = Outbox::new(state.clone(), instance, couriers)?;
+        outbox.start().await?;
+        let journal = secrets::file_for(&state.config.database).with_file_name("rotation-journal");
+        let refresher = Refresher::start(state.clone(), providers.clone(), outbox.clone(), instance, journal).await;
+        let refresher =
+            refresher.map_err(|error| format!("the refreshes of a former life cannot be settled: {error}"))?;
+        let scheduler = Scheduler::new(state.clone(), instance, jobs::all(&store, &outbox, &refresher, state)?);
         scheduler.start().await?;
+        let batches = Batches::new(state.clone(), refresher.clone(), instance);
         let live = Self {
             settings: Data::new(settings),
             store,
@@ -63,7 +91,13 @@ impl Live {
             address_rates: Data::new(AddressRates::new(redis)),
             secret_watch: Data::new(SecretWatch::new(redis)),
             scheduler: Data::new(scheduler),
+            providers: Data::new(providers),
+            notifier: Data::new(notifier),
+            sinks: Data::new(Sinks::new(state, client, outbox.clone())),
+            outbox: Data::new(outbox),
+            refresher: Data::new(refresher),
             replica: Data::new(replica.clone()),
+            batches: Data::new(batches),
             beside: TaskTracker::new(),
             beating: TaskTracker::new(),
             ended: CancellationToken::new(),
@@ -76,6 +110,7 @@ impl Live {
         if let Some(redis) = state.redis.clone() {
             live.beside.spawn(redis.watch(state.closing.clone()));
         }
+        live.beside.spawn(live.batches.get_ref().clone().run());
         live.beside.close();
         Ok(live)
     }
@@ -88,13 +123,21 @@ impl Live {
             .app_data(self.address_rates.clone())
             .app_data(self.secret_watch.clone())
             .app_data(self.scheduler.clone())
-            .app_data(self.replica.clone());
+            .app_data(self.providers.clone())
+            .app_data(self.notifier.clone())
+            .app_data(self.sinks.clone())
+            .app_data(self.outbox.clone())
+            .app_data(self.refresher.clone())
+            .app_data(self.replica.clone())
+            .app_data(self.batches.clone());
     }
 
     /// Ends the jobs and everything beside the requests. `closing` must have been cancelled.
     pub(super) async fn stop(&self, state: &State) {
         let patience = Duration::from_secs(state.config.server.shutdown_timeout.into());
         self.scheduler.stop(patience).await;
+        self.refresher.stop(patience).await;
+        self.outbox.stop(patience.min(GRACE)).await;
         if tokio::time::timeout(patience, self.beside.wait()).await.is_err() {
             log::warn!("not everything beside the requests ended in time");
         }

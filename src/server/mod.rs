@@ -25,6 +25,7 @@ use tokio::{signal::unix, task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
 use utoipa_actix_web::AppExt;
 
+pub use self::first_start::open_sealer;
 use self::{frame::Frame, live::Live};
 use crate::{
     base::{

@@ -13,7 +13,7 @@ use crate::{
         error::{self, Kind},
         idempotency,
     },
-    devices, kv, scheduler, settings,
+    devices, kv, notify, outbox, providers, scheduler, settings, sinks, tokens,
 };
 
 /// Registers every documented route.
@@ -32,7 +32,12 @@ const ROOMS: &[(&[&str], Routes)] = &[
     (&["/devices", "/public-api/devices"], devices::routes),
     (&["/auth", "/public-api/secrets", "/public-api/audit"], admin::routes),
     (&["/public-api/jobs", "/public-api/tasks"], scheduler::routes),
+    (&["/public-api/refresh", "/public-api/get-at"], tokens::public_routes),
+    (&["/public-api/providers"], providers::routes),
     (&["/public-api/settings"], settings::routes),
+    (&["/public-api/sinks"], sinks::routes),
+    (&["/public-api/notifications"], notify::routes),
+    (&["/public-api/tokens"], tokens::routes),
     (&["/health", "/ready", "/metrics"], watch::routes),
     (&["/openapi.json"], pages::routes),
     (&["/errors"], problem_pages::routes),
@@ -49,9 +54,14 @@ pub const TAGS: &[(&str, &str)] = &[
     ("auth", "Signing in to administer."),
     ("admin: apps", "Apps, for administrators."),
     ("admin: devices", "Devices and their stores, for administrators."),
+    ("tokens", "Access tokens that are kept alive, handed out."),
+    ("providers", "Where refresh tokens are exchanged."),
+    ("accounts", "Refresh tokens: stored, imported, refreshed, shown on purpose."),
     ("secrets", "Named secrets with scopes, for programs that administer."),
     ("audit", "What administrators did."),
+    ("sinks", "Where fresh access tokens are pushed: channels of One-API and New-API, webhooks, files."),
     ("settings", "What may be changed while the service runs."),
+    ("notifications", "Where people are told what happened."),
     ("jobs", "What runs on a schedule, and what goes on in the background."),
     ("operations", "Watching the service, and its documentation."),
 ];
@@ -66,8 +76,13 @@ pub fn problems() -> Vec<&'static Kind> {
         apps::PROBLEMS,
         devices::PROBLEMS,
         admin::PROBLEMS,
+        providers::PROBLEMS,
+        tokens::PROBLEMS,
         scheduler::PROBLEMS,
         settings::PROBLEMS,
+        outbox::PROBLEMS,
+        sinks::PROBLEMS,
+        notify::PROBLEMS,
         watch::PROBLEMS,
     ]
     .concat()

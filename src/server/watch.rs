@@ -12,11 +12,14 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::replica::Replica;
-use crate::base::{
-    db::Db,
-    error::{Class, Error, Kind, Problem, Result, UNAUTHENTICATED},
-    secret::same,
-    state::State,
+use crate::{
+    base::{
+        db::Db,
+        error::{Class, Error, Kind, Problem, Result, UNAUTHENTICATED},
+        secret::same,
+        state::State,
+    },
+    outbox::Outbox,
 };
 
 /// The service runs, but must get no requests now.
@@ -162,10 +165,12 @@ pub(crate) fn space_wrong(file: &Path) -> Option<&'static str> {
         example = "process_start_time_seconds 1795235460\n")),
     security((), ("MetricsToken" = [])))]
 #[get("/metrics")]
-async fn metrics(req: HttpRequest, state: State) -> Result<HttpResponse> {
+async fn metrics(req: HttpRequest, state: State, outbox: web::Data<Outbox>) -> Result<HttpResponse> {
     require_token(&req, &state)?;
     let (all, idle) = state.db.connections();
     state.metrics.set_connections(all, idle);
+    // What was counted last stays when the database does not answer.
+    let _ = timeout(PATIENCE, outbox.measure()).await;
     Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(state.metrics.render()?))
 }
 

@@ -3,7 +3,10 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     admin::Actor,
-    base::{error::Error, scratch::on_each},
+    base::{
+        error::{Dialect, Error},
+        scratch::on_each,
+    },
 };
 
 async fn change(settings: &Settings, patch: Value) -> Result<Value, Error> {
@@ -52,7 +55,7 @@ async fn a_patch_with_a_wrong_field_changes_nothing_and_names_every_one() {
             "kv.rate_address": 1.5, "kv.rate_raed": 5, "kv.max_value_bytes": 5,
         });
         let error = change(&settings, patch).await.unwrap_err();
-        let document = error.document("", false);
+        let document = error.document("", Dialect::Plain);
         let named = document["errors"].as_array().unwrap().iter();
         let named: Vec<_> =
             named.map(|field| (field["field"].as_str().unwrap(), field["code"].as_str().unwrap())).collect();

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, process::Output};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::kit::{Database, Process};
 
@@ -193,5 +193,49 @@ fn the_doctor_finds_what_is_wrong() {
         .collect();
     assert_eq!(wrong, ["secrets file", "schema"], "{findings}");
     assert!(!text(&ill.stdout).contains("a-secret-that"), "{findings}");
+    done(database);
+}
+
+#[test]
+fn accounts_are_imported_listed_and_refreshed_beside_a_running_server() {
+    let database = Database::sqlite();
+    let failed = run(&database, &["tokens", "list"]);
+    assert_eq!(failed.status.code(), Some(1), "not initialised");
+    crate::kit::block_on(async {
+        let process = Process::serve(&database).await;
+        database.new_provider("stub").await;
+        write(&database, "accounts.txt", "ann@example.org----rt_of_the_file_1\nrt_of_the_file_2,,team-b\n");
+        let import = ["tokens", "import", "accounts.txt", "--provider", "stub", "--tag", "t"];
+        let done = run(&database, &import);
+        assert_eq!((done.status.code(), text(&done.stdout).as_str()), (Some(0), "2 created, 0 duplicate, 0 invalid\n"));
+        write(&database, "accounts.txt", "rt_of_the_file_1\nrt of the file\nrt_of_the_file_3\n");
+        let mixed = run(&database, &["--json", "tokens", "import", "accounts.txt", "--provider", "stub", "--disabled"]);
+        assert_eq!(mixed.status.code(), Some(1));
+        let mixed: Value = serde_json::from_slice(&mixed.stdout).unwrap();
+        assert_eq!((&mixed["created"], &mixed["duplicate"], &mixed["invalid"]), (&json!(1), &json!(1), &json!(1)));
+        let listed = text(&run(&database, &["tokens", "list", "--search", "team"]).stdout);
+        assert_eq!(listed, "2\tteam-b\tstub\tnew\t\t\n");
+        let all = run(&database, &["--json", "tokens", "list"]);
+        assert!(!text(&all.stdout).contains("rt_of_the_file"));
+        let all: Value = serde_json::from_slice(&all.stdout).unwrap();
+        assert_eq!((&all["total"], &all["items"][0]["enabled"]), (&json!(3), &json!(false)));
+        let refreshed = run(&database, &["--json", "tokens", "refresh", "--tag", "t"]);
+        let refreshed: Value = serde_json::from_slice(&refreshed.stdout).unwrap();
+        assert_eq!(
+            (&refreshed["state"], &refreshed["done"], &refreshed["items"][1]["id"]),
+            (&json!("done"), &json!(2), &json!(2))
+        );
+        let providers = text(&run(&database, &["providers", "list"]).stdout);
+        assert!(providers.contains("stub\tactive\thttp://127.0.0.1:9/token\t\n"), "{providers}");
+        let providers: Value =
+            serde_json::from_slice(&run(&database, &["--json", "providers", "list"]).stdout).unwrap();
+        assert!(
+            providers["items"].as_array().unwrap().iter().any(|one| one["name"] == "stub" && one["state"] == "active")
+        );
+        let audit = process.call("GET", "/public-api/audit?actor=cli&count=true").root().send().await.expect(200);
+        assert_eq!(audit["total"], 3, "two imports and a batch: {audit}");
+    });
+    assert_eq!(run(&database, &["tokens", "refresh"]).status.code(), Some(2), "which accounts?");
+    assert_eq!(run(&database, &["tokens", "refresh", "--all", "7"]).status.code(), Some(2));
     done(database);
 }

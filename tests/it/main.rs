@@ -7,6 +7,7 @@
     clippy::indexing_slicing,
     reason = "a test fails by panicking"
 )]
+#![expect(clippy::disallowed_methods, reason = "the tests' own clients call the service, not the world")]
 
 #[macro_use]
 mod kit;
@@ -21,6 +22,7 @@ mod commands;
 mod connections;
 mod crash;
 mod devices;
+mod exchange;
 mod exposure;
 mod first_start;
 mod frame;
@@ -30,11 +32,15 @@ mod kv;
 mod kv_lists;
 mod limits;
 mod migrations;
+mod notify;
 mod openapi;
 mod outage;
+mod outbox;
+mod providers;
 mod quotas;
 mod rates;
 mod redis;
+mod refresh;
 mod replicas;
 mod revocation;
 mod running;
@@ -42,7 +48,13 @@ mod same_moment;
 mod scheduler;
 mod secrets;
 mod settings;
+mod sinks;
+mod sinks_push;
 mod site_key;
 mod stopping;
 mod sweep;
+mod tokens;
+mod tokens_batch;
+mod tokens_import;
 mod tokens_of_apps;
+mod tokens_secrets;

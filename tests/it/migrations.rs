@@ -127,7 +127,9 @@ with_both! {
             let db = connect(&database).await;
             apply(&db, command).await;
             if matches!(command, Command::Down) {
-                apply(&db, command).await; // the last migration with rows of the store
+                // Down to the migration with the rows of the store.
+                apply(&db, command).await;
+                apply(&db, command).await;
             }
             if matches!(command, Command::Reset) {
                 assert!(schema(&database, &db).await.is_empty());
@@ -336,7 +338,8 @@ macro_rules! every_entity_reads_its_table {
 
 every_entity_reads_its_table! {
     admin_session admin_user api_secret app app_install attempt audit_event device idempotency_key job kv_change kv_store
-    lease meta replica sealing_key setting task
+    lease meta notification notification_channel notification_told outbox provider refresh_event refresh_token replica
+    sealing_key setting sink_link task task_item token_sink
 }
 
 on_both! {

@@ -16,7 +16,7 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
 
-use crate::kit::{Database, Process, TestApp, certificate};
+use crate::kit::{Database, TestApp, certificate};
 
 fn config(database: &Database) -> Config {
     let mut config = Config::default();
@@ -121,66 +121,4 @@ fn over_tls(addr: SocketAddr, certificate: &str, request: &str) -> String {
     let mut answer = String::new();
     let _ = stream.read_to_string(&mut answer); // the server may close without taking leave
     answer
-}
-
-#[tokio::test]
-async fn a_signal_stops_the_process_in_order_and_it_ends_with_0() {
-    let database = Database::sqlite();
-    let process = Process::serve_with(&database, |command| {
-        command.env("LATCHKEY__SERVER__SHUTDOWN_DELAY", "2");
-    })
-    .await;
-    process.signal("TERM");
-    // While the delay lasts, requests are answered, and /ready tells to go elsewhere.
-    loop {
-        match process.call("GET", "/ready").send().await.status {
-            503 => break,
-            status => assert_eq!(status, 200),
-        }
-    }
-    process.call("GET", "/health").send().await.expect(200);
-    assert_eq!(process.wait(), Some(0));
-    assert!(!database.folder.join("latchkey.db-wal").exists(), "what was written is in the file itself");
-    database.drop().await;
-}
-
-#[tokio::test]
-async fn commands_end_with_the_codes_that_are_documented() {
-    let database = Database::sqlite();
-    let code = |arguments: &[&str]| Process::run(&database, arguments).status.code();
-    assert_eq!(code(&["migrate", "up"]), Some(0));
-    assert_eq!(code(&["migrate", "reset"]), Some(3), "nobody confirmed");
-    assert_eq!(code(&["config", "check", "--set", "server.prot=1"]), Some(1));
-    assert_eq!(code(&["no-such-command"]), Some(2));
-    assert_eq!(code(&["migrate", "sideways"]), Some(2));
-    assert_eq!(code(&["doctor"]), Some(0));
-    let openapi = Process::run(&database, &["openapi"]);
-    assert_eq!(openapi.stdout, server::openapi::document().pretty.as_bytes());
-    assert_eq!(code(&["migrate", "reset", "--yes"]), Some(0));
-    database.drop().await;
-}
-
-#[tokio::test]
-async fn the_schema_is_not_changed_under_a_running_server() {
-    let app = TestApp::start(Database::sqlite()).await;
-    for command in ["up", "fresh"] {
-        let output = Process::run(&app.database, &["migrate", command, "--yes"]);
-        assert_eq!(output.status.code(), Some(1), "{command}");
-    }
-    assert_eq!(Process::run(&app.database, &["migrate", "status"]).status.code(), Some(0));
-    app.stop().await;
-}
-
-#[tokio::test]
-async fn a_password_is_reset_beside_a_running_server() {
-    let app = TestApp::start(Database::sqlite()).await;
-    let output = Process::run(&app.database, &["admin", "password", "--json"]);
-    assert_eq!(output.status.code(), Some(0));
-    let set: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    let login = |password: &str| {
-        app.post("/auth/login", &serde_json::json!({ "username": "admin", "password": password })).send()
-    };
-    login(set["password"].as_str().unwrap()).await.expect(200);
-    assert_eq!(login(TestApp::PASSWORD).await.status, 401);
-    app.stop().await;
 }

@@ -28,7 +28,7 @@ async fn ended(app: &TestApp, started: &Answer) -> Value {
     let mut task = Value::Null;
     eventually("the task is over", async || {
         task = app.get(&path).root().send().await.expect(200);
-        task["status"] != "running"
+        task["state"] != "running"
     })
     .await;
     task
@@ -64,7 +64,7 @@ on_both! {
         let id = started.expect(202)["task_id"].as_str().unwrap().to_owned();
         assert_eq!(started.header("location"), Some(format!("/public-api/tasks/{id}").as_str()));
         let task = ended(&app, &started).await;
-        assert_eq!((&task["kind"], &task["status"]), (&json!("job:purge"), &json!("done")));
+        assert_eq!((&task["kind"], &task["state"]), (&json!("job:purge"), &json!("done")));
         assert_eq!(task["finished_at"], "2026-11-21T04:31:00.000Z");
         let after = job(&app).await;
         assert_eq!((&after["last_status"], &after["last_started_at"]), (&json!("ok"), &json!("2026-11-21T04:31:00.000Z")));
@@ -83,7 +83,7 @@ on_both! {
         assert_eq!(job(&app).await["running"], true);
         assert_eq!(task::Entity::find().count(&database).await.unwrap(), 0);
         app.clock.advance_millis(HOUR);
-        assert_eq!(ended(&app, &run(&app).await).await["status"], "done");
+        assert_eq!(ended(&app, &run(&app).await).await["state"], "done");
         database.close().await.unwrap();
     }
 
@@ -143,7 +143,7 @@ on_both! {
         let young = app.sign_in().await;
         app.post("/public-api/apps", &new_app).root().header("idempotency-key", "young").send().await.expect(201);
         let task = ended(&app, &run(&app).await).await;
-        assert_eq!(task["status"], "done", "{task}");
+        assert_eq!(task["state"], "done", "{task}");
         let mut keys: Vec<String> = kv_store::Entity::find().all(&database).await.unwrap().into_iter().map(|row| row.key.0).collect();
         keys.sort();
         assert_eq!(keys, ["ever", "long"]);

@@ -32,6 +32,23 @@ fn call(app: &TestApp, method: &str, path: &str, operation: &Value) -> crate::ki
     }
 }
 
+/// The scope of an operation.
+fn needed(method: &str, path: &str) -> &'static str {
+    let last = path.rsplit('/').next().unwrap_or_default();
+    match path.split('/').nth(2).unwrap_or_default() {
+        "apps" | "devices" => "apps:write",
+        "providers" if method == "GET" => "tokens:read",
+        "providers" => "tokens:write",
+        "refresh" => "tokens:refresh",
+        "get-at" => "tokens:read",
+        "tokens" if ["export", "reveal"].contains(&last) => "tokens:reveal",
+        "tokens" if ["batch-refresh", "refresh"].contains(&last) => "tokens:refresh",
+        "tokens" if method == "GET" => "tokens:read",
+        "tokens" => "tokens:write",
+        _ => "admin",
+    }
+}
+
 on_both! {
     async fn a_secret_is_shown_once_and_only_its_hash_is_kept(app: TestApp) {
         let body = json!({"name": " gateway ", "scopes": ["keys:verify", "usage:write"]});
@@ -73,7 +90,7 @@ on_both! {
         for (method, path, operation) in admin_operations() {
             let answer = call(&app, &method, &path, &operation).secret(&secret).send().await;
             let problem = answer.problem(403, "SCOPE_MISSING");
-            let needed = if path.starts_with("/public-api/apps") || path.starts_with("/public-api/devices") { "apps:write" } else { "admin" };
+            let needed = needed(&method, &path);
             assert_eq!(problem["scope"], needed, "{method} {path}");
             assert!(problem["detail"].as_str().unwrap().contains(needed));
         }

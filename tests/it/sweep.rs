@@ -63,6 +63,7 @@ fn operations(device: &Device) -> Vec<Operation> {
         let value = |name: &str| match name {
             "id" if template.contains("/tasks/") => "0198f1b2-5f0a-7c3e-9a51-3f6f0c2b7d11".to_owned(),
             "id" => device.app_id.to_string(),
+            "link_id" => "1".to_owned(),
             "slug" => "not-found".to_owned(),
             "name" => "purge".to_owned(),
             "uuid" | "deviceUuid" => device.uuid.clone(),

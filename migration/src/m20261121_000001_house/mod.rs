@@ -17,6 +17,7 @@ pub(crate) const SCRIPT: Script = Script {
         "idempotency_key",
         "setting",
         "task",
+        "task_item",
         "job",
         "lease",
     ],

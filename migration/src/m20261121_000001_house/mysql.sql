@@ -99,10 +99,23 @@ CREATE TABLE IF NOT EXISTS `{p}task` (
     `kind` VARCHAR(64) NOT NULL,
     `status` VARCHAR(16) NOT NULL, -- running, done, failed
     `detail` LONGTEXT, -- result or reason
+    `total` BIGINT NOT NULL DEFAULT 0, -- how many items it has; 0: it is done as a whole
+    `done` BIGINT NOT NULL DEFAULT 0, -- how many of them are over
     `created_at` BIGINT NOT NULL,
     `updated_at` BIGINT NOT NULL,
     `finished_at` BIGINT,
     KEY `{p}task_created` (`created_at`, `id`)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
+
+-- The items of a task that is done one by one, and how each ended.
+CREATE TABLE IF NOT EXISTS `{p}task_item` (
+    `task_id` CHAR(36) NOT NULL,
+    `nth` BIGINT NOT NULL, -- from 0, in the order they are done
+    `subject` BIGINT NOT NULL, -- id of what is worked on
+    `status` BIGINT, -- HTTP status of its outcome; null: waits
+    `code` VARCHAR(64), -- of the problem, if there was one
+    PRIMARY KEY (`task_id`, `nth`),
+    FOREIGN KEY (`task_id`) REFERENCES `{p}task` (`id`) ON DELETE CASCADE
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
 
 -- What runs on a schedule.

@@ -98,11 +98,23 @@ CREATE TABLE "{p}task" (
     "kind"        TEXT    NOT NULL,
     "status"      TEXT    NOT NULL, -- running, done, failed
     "detail"      TEXT, -- result or reason
+    "total"       INTEGER NOT NULL DEFAULT 0, -- how many items it has; 0: it is done as a whole
+    "done"        INTEGER NOT NULL DEFAULT 0, -- how many of them are over
     "created_at"  INTEGER NOT NULL,
     "updated_at"  INTEGER NOT NULL,
     "finished_at" INTEGER
 ) WITHOUT ROWID;
 CREATE INDEX "{p}task_created" ON "{p}task" ("created_at", "id");
+
+-- The items of a task that is done one by one, and how each ended.
+CREATE TABLE "{p}task_item" (
+    "task_id" TEXT    NOT NULL REFERENCES "{p}task" ("id") ON DELETE CASCADE,
+    "nth"     INTEGER NOT NULL, -- from 0, in the order they are done
+    "subject" INTEGER NOT NULL, -- id of what is worked on
+    "status"  INTEGER, -- HTTP status of its outcome; null: waits
+    "code"    TEXT, -- of the problem, if there was one
+    PRIMARY KEY ("task_id", "nth")
+) WITHOUT ROWID;
 
 -- What runs on a schedule.
 CREATE TABLE "{p}job" (

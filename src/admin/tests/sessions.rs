@@ -1,4 +1,5 @@
 use futures_util::future::join_all;
+use sea_orm::EntityTrait;
 
 use super::*;
 use crate::{
@@ -127,6 +128,34 @@ async fn five_wrong_passwords_lock_the_name_for_that_address_only() {
             send(&app, login("admin", "wrong")).await.problem(401, "LOGIN_FAILED");
         }
         send(&app, login("admin", PASSWORD)).await.problem(429, "LOGIN_LOCKED");
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn people_are_told_of_a_lock_once_and_of_no_other_wrong_password() {
+    on_each(async |state| {
+        seed(&state).await;
+        let app = app(&state).await;
+        let told = async || {
+            let rows = entity::notification::Entity::find().all(state.db.orm()).await.unwrap();
+            rows.into_iter().map(|row| (row.event, row.subject, row.cause)).collect::<Vec<_>>()
+        };
+        for _ in 0..4 {
+            send(&app, login("admin", "wrong")).await.problem(401, "LOGIN_FAILED");
+        }
+        send(&app, login("admin", PASSWORD)).await.expect(200);
+        assert_eq!(told().await, [], "a right one at last locks nobody");
+        for _ in 0..5 {
+            send(&app, login("admin", "wrong")).await.problem(401, "LOGIN_FAILED");
+        }
+        send(&app, login("admin", "wrong")).await.problem(429, "LOGIN_LOCKED");
+        let lock = |name: &str| ("security.login_locked".to_owned(), format!("admin:{name}"), "192.0.2.1".to_owned());
+        assert_eq!(told().await, [lock("admin")]);
+        for _ in 0..5 {
+            send(&app, login("call +1 900 now: https://x", "wrong")).await.problem(401, "LOGIN_FAILED");
+        }
+        assert_eq!(told().await, [lock("admin"), lock("…")], "who tries does not choose what people read");
     })
     .await;
 }

@@ -2,7 +2,7 @@ use futures_util::future::join_all;
 
 use super::*;
 use crate::base::{
-    error::TOO_MANY_REQUESTS,
+    error::{Dialect, TOO_MANY_REQUESTS},
     scratch::{START, on_each},
     state::State,
 };
@@ -21,7 +21,7 @@ async fn attempt(state: &State, attempt: &Attempt, limit: Limit, after_ms: i64) 
 }
 
 fn retry_after(outcome: Result<()>) -> String {
-    let response = outcome.unwrap_err().response("", false);
+    let response = outcome.unwrap_err().response("", Dialect::Plain);
     assert_eq!(response.status(), 429);
     response.headers().get("retry-after").unwrap().to_str().unwrap().to_owned()
 }

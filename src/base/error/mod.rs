@@ -95,6 +95,17 @@ struct Inner {
 /// What fallible functions answer.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// What a problem document carries beside its own members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// Nothing.
+    Plain,
+    /// `message`, as ClassworksKV's clients and the mini-program read it.
+    Message,
+    /// `success: false` and `msg`, the envelope of oai-rt.
+    Envelope,
+}
+
 impl Error {
     /// A problem of that kind. `detail` must not contain secrets, SQL or paths.
     pub fn new(kind: &'static Kind, detail: impl Into<Cow<'static, str>>) -> Self {
@@ -218,9 +229,9 @@ impl Error {
         }))
     }
 
-    /// The problem document. `with_message` repeats the detail as `message`, which ClassworksKV's clients read.
+    /// The problem document, with what the clients of an older system look for.
     #[must_use]
-    pub fn document(&self, request_id: &str, with_message: bool) -> Value {
+    pub fn document(&self, request_id: &str, dialect: Dialect) -> Value {
         let kind = self.0.kind;
         let mut body = json!({
             "type": format!("/errors/{}", kind.slug()),
@@ -231,8 +242,14 @@ impl Error {
             "request_id": request_id,
         });
         if let Value::Object(members) = &mut body {
-            if with_message {
-                members.insert("message".to_owned(), Value::from(self.0.detail.as_ref()));
+            let detail = Value::from(self.0.detail.as_ref());
+            match dialect {
+                Dialect::Plain => {}
+                Dialect::Message => drop(members.insert("message".to_owned(), detail)),
+                Dialect::Envelope => {
+                    members.insert("success".to_owned(), Value::from(false));
+                    members.insert("msg".to_owned(), detail);
+                }
             }
             if !self.0.fields.is_empty() {
                 members.insert("errors".to_owned(), json!(self.0.fields));
@@ -244,12 +261,12 @@ impl Error {
 
     /// The answer, with the headers this error asks for.
     #[must_use]
-    pub fn response(&self, request_id: &str, with_message: bool) -> HttpResponse {
+    pub fn response(&self, request_id: &str, dialect: Dialect) -> HttpResponse {
         let mut response = HttpResponse::build(self.status());
         for (name, value) in &self.0.headers {
             response.append_header((name.clone(), value.as_str()));
         }
-        response.content_type("application/problem+json").body(self.document(request_id, with_message).to_string())
+        response.content_type("application/problem+json").body(self.document(request_id, dialect).to_string())
     }
 }
 
@@ -268,6 +285,6 @@ impl ResponseError for Error {
 
     /// Without request id: the outermost middleware renders it again, with the id.
     fn error_response(&self) -> HttpResponse {
-        self.response("", false)
+        self.response("", Dialect::Plain)
     }
 }

@@ -31,24 +31,34 @@ pub fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
         // What does not fit may be found before the place where the text stops being JSON at all.
         let malformed = serde_json::from_slice::<IgnoredAny>(body).err();
         match malformed {
-            Some(error) => json_error(&error, ""),
-            None => json_error(error.inner(), &error.path().to_string()),
+            Some(error) => syntax_error(&error),
+            None if is_syntax(error.inner()) => syntax_error(error.inner()),
+            None => data_error(error.inner(), &error.path().to_string()),
         }
     })?;
-    deserializer.end().map_err(|error| json_error(&error, ""))?;
+    deserializer.end().map_err(|error| syntax_error(&error))?;
     Ok(value)
 }
 
-fn json_error(error: &serde_json::Error, path: &str) -> Error {
+/// Whether a text is not JSON for a reason that shows only when its strings are read. That a name is expected and another
+/// value is there is called syntax too, and is none.
+fn is_syntax(error: &serde_json::Error) -> bool {
+    error.classify() != Category::Data && words(&error.to_string()) != "expected value"
+}
+
+/// What serde_json says, without the place.
+fn words(message: &str) -> &str {
+    message.split(" at line ").next().unwrap_or_default()
+}
+
+fn syntax_error(error: &serde_json::Error) -> Error {
+    let (message, line, column) = (error.to_string(), error.line(), error.column());
+    Error::malformed(format!("The body is not valid JSON: {} at line {line}, column {column}.", words(&message)))
+}
+
+fn data_error(error: &serde_json::Error, path: &str) -> Error {
     let message = error.to_string();
-    let what = message.split(" at line ").next().unwrap_or_default();
-    if error.classify() != Category::Data {
-        return Error::malformed(format!(
-            "The body is not valid JSON: {what} at line {}, column {}.",
-            error.line(),
-            error.column()
-        ));
-    }
+    let what = words(&message);
     // serde names the field between backquotes: "unknown field `x`, expected …", "missing field `x`".
     let named = what.split('`').nth(1).unwrap_or_default();
     let parent = path.rsplit_once('.').map_or("", |(parent, _)| parent);

@@ -130,6 +130,7 @@ impl fmt::Display for Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::error::Dialect;
 
     const BERLIN: Tz = chrono_tz::Europe::Berlin;
 
@@ -237,7 +238,7 @@ mod tests {
         ] {
             let error = Schedule::parse(text).expect_err(text);
             assert_eq!(error.status().as_u16(), 422, "{text}");
-            assert_eq!(error.document("", false)["errors"][0]["field"], "schedule", "{text}");
+            assert_eq!(error.document("", Dialect::Plain)["errors"][0]["field"], "schedule", "{text}");
         }
     }
 

@@ -5,6 +5,7 @@ use redis::aio::MultiplexedConnection;
 use uuid::Uuid;
 
 use super::*;
+use crate::base::error::Dialect;
 
 impl Subject for &'static str {
     fn name(&self) -> String {
@@ -112,7 +113,7 @@ async fn a_limit_of_zero_is_none_and_a_refusal_says_when_to_come_again() {
         assert_eq!(bench.here.count("a", 1, bench.now).await.unwrap().unwrap().remaining, 0);
         let refused = bench.here.count("a", 1, bench.now).await.unwrap_err();
         assert_eq!(refused.status(), 429);
-        let response = refused.response("", false);
+        let response = refused.response("", Dialect::Plain);
         assert!(response.headers().contains_key("retry-after"));
         assert!(response.headers().get("ratelimit").unwrap().to_str().unwrap().starts_with("limit=1, remaining=0"));
     })

@@ -52,7 +52,7 @@ async fn a_run_by_hand_is_followed_by_its_task() {
         let (status, answer) = send(&scheduler, run("purge")).await;
         assert_eq!(status, 202);
         probe.has_begun().await;
-        assert_eq!(task_of(&scheduler, &answer).await["status"], "running");
+        assert_eq!(task_of(&scheduler, &answer).await["state"], "running");
         let (_, jobs) = send(&scheduler, get("/public-api/jobs")).await;
         assert_eq!(jobs["items"][0]["running"], true);
         let (status, problem) = send(&scheduler, run("purge")).await;
@@ -60,7 +60,7 @@ async fn a_run_by_hand_is_followed_by_its_task() {
         probe.release();
         scheduler.settle().await;
         let task = task_of(&scheduler, &answer).await;
-        assert_eq!((&task["status"], &task["detail"]), (&json!("done"), &json!("did it")));
+        assert_eq!((&task["state"], &task["detail"]), (&json!("done"), &json!("did it")));
         assert_eq!(task["kind"], "job:purge");
         let (_, jobs) = send(&scheduler, get("/public-api/jobs")).await;
         assert_eq!(jobs["items"][0]["running"], false);
@@ -114,7 +114,7 @@ async fn a_failure_by_hand_is_told_by_the_task_and_the_job_can_be_run_again() {
             let (status, answer) = send(&scheduler, run("purge")).await;
             assert_eq!(status, 202);
             scheduler.settle().await;
-            assert_eq!(task_of(&scheduler, &answer).await["status"], "failed");
+            assert_eq!(task_of(&scheduler, &answer).await["state"], "failed");
         }
     })
     .await;

@@ -1,6 +1,7 @@
 //! Jobs in these tests are driven tick by tick on a clock that stands still.
 
 mod by_hand;
+mod items;
 mod replicas;
 mod running;
 

@@ -95,6 +95,30 @@ async fn a_panic_or_a_failure_is_recorded_and_stops_neither_its_schedule_nor_oth
 }
 
 #[actix_web::test]
+async fn people_are_told_of_a_job_that_fails_and_again_after_an_hour_of_failing_alike() {
+    on_each(async |state| {
+        let (fails, works) = (Probe::free(), Probe::free());
+        let jobs = vec![fails.job("fails", "every 10m", Does::Fail), works.job("works", "every 10m", Does::Something)];
+        let scheduler = started(&state, jobs).await;
+        for _ in 0..6 {
+            tick_after(&scheduler, 600_000).await;
+            scheduler.settle().await;
+        }
+        let told = async || entity::notification::Entity::find().all(state.db.orm()).await.unwrap();
+        let first = told().await;
+        assert_eq!(first.len(), 1, "{first:?}");
+        assert_eq!((first[0].event.as_str(), first[0].subject.as_str()), ("job.failed", "job:fails"));
+        assert!(first[0].params.contains("It went wrong."), "{}", first[0].params);
+        // Nothing ran for an hour.
+        state.clock.advance_millis(3_600_000);
+        scheduler.tick(scheduler.now()).await;
+        scheduler.settle().await;
+        assert_eq!((fails.runs(), told().await.len()), (7, 2));
+    })
+    .await;
+}
+
+#[actix_web::test]
 async fn runs_that_find_nothing_to_do_write_at_most_once_a_minute() {
     on_each(async |state| {
         let probe = Probe::free();

@@ -13,7 +13,7 @@ use actix_web::{
 use entity::UtcMillis;
 
 use super::{Worker, unread::Held};
-use crate::base::input::X_REQUEST_ID;
+use crate::base::{error::Dialect, input::X_REQUEST_ID};
 
 /// Which conventions hold at this path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub(super) enum Surface {
     Store,
     /// `/wechat`: problems carry `message`.
     Wechat,
+    /// `/public-api/refresh` and `/public-api/get-at`: problems carry oai-rt's envelope.
+    OaiRt,
     /// `/gate`: answers a reverse proxy, with an empty body.
     Gate,
     /// Everything else.
@@ -35,6 +37,8 @@ impl Surface {
             Self::Store
         } else if is("/wechat") {
             Self::Wechat
+        } else if matches!(path, "/public-api/refresh" | "/public-api/get-at") {
+            Self::OaiRt
         } else if is("/gate") {
             Self::Gate
         } else {
@@ -42,9 +46,13 @@ impl Surface {
         }
     }
 
-    /// Whether problems repeat their detail as `message`.
-    pub(super) fn with_message(self) -> bool {
-        matches!(self, Self::Store | Self::Wechat)
+    /// What problems carry for the clients of older systems.
+    pub(super) fn dialect(self) -> Dialect {
+        match self {
+            Self::Store | Self::Wechat => Dialect::Message,
+            Self::OaiRt => Dialect::Envelope,
+            Self::Gate | Self::Plain => Dialect::Plain,
+        }
     }
 }
 
@@ -187,5 +195,7 @@ mod tests {
         assert_eq!(Surface::of("/kv/a"), Surface::Store);
         assert_eq!(Surface::of("/kvx"), Surface::Plain);
         assert_eq!(Surface::of("/gate"), Surface::Gate);
+        assert_eq!(Surface::of("/public-api/refresh"), Surface::OaiRt);
+        assert_eq!(Surface::of("/public-api/refreshes"), Surface::Plain);
     }
 }

@@ -13,7 +13,7 @@ use super::{
     Worker,
     asked::{Asked, Surface},
 };
-use crate::base::error::{self, Class, Error, Kind};
+use crate::base::error::{self, Class, Dialect, Error, Kind};
 
 const PROBLEM: &str = "application/problem+json";
 /// `code` of the statuses that only actix itself answers.
@@ -53,7 +53,7 @@ fn ours(asked: &Asked, error: &Error) -> HttpResponse {
     if asked.surface == Surface::Gate {
         return HttpResponse::new(error.status());
     }
-    error.response(asked.id(), asked.surface.with_message())
+    error.response(asked.id(), asked.surface.dialect())
 }
 
 /// Somebody else's error: the status and the headers are kept, the text is ours.
@@ -63,7 +63,7 @@ fn others(worker: &Worker, asked: &Asked, path: &str, response: &HttpResponse, c
         log::error!("{} {}: {status} ({})", asked.id(), asked.method, cause.unwrap_or_default());
     }
     let mut rendered = match kind(status) {
-        Some(kind) => kind.error(kind.help).response(asked.id(), asked.surface.with_message()),
+        Some(kind) => kind.error(kind.help).response(asked.id(), asked.surface.dialect()),
         None => without_kind(asked, status),
     };
     for (name, value) in response.headers() {
@@ -106,8 +106,15 @@ fn without_kind(asked: &Asked, status: StatusCode) -> HttpResponse {
         "type": "about:blank", "title": title, "status": status.as_u16(), "detail": title, "code": OTHER_CODE,
         "request_id": asked.id(),
     });
-    if let Some(members) = body.as_object_mut().filter(|_| asked.surface.with_message()) {
-        members.insert("message".to_owned(), title.into());
+    if let Some(members) = body.as_object_mut() {
+        match asked.surface.dialect() {
+            Dialect::Plain => {}
+            Dialect::Message => drop(members.insert("message".to_owned(), title.into())),
+            Dialect::Envelope => {
+                members.insert("success".to_owned(), false.into());
+                members.insert("msg".to_owned(), title.into());
+            }
+        }
     }
     HttpResponse::build(status).content_type(PROBLEM).body(body.to_string())
 }

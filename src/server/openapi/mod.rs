@@ -70,11 +70,14 @@ impl Document {
     /// Value of `Allow` for this path; none when no path of ours looks like it.
     #[must_use]
     pub fn allowed(&self, path: &str) -> Option<String> {
+        let matching = || self.paths.iter().filter(|template| template.matches(path));
+        // What a path says word by word goes before what looks like it.
+        let least = matching().map(Template::placeholders).min()?;
         let mut allowed: Vec<&str> = Vec::new();
-        for template in self.paths.iter().filter(|template| template.matches(path)) {
+        for template in matching().filter(|template| template.placeholders() == least) {
             allowed.extend(template.methods.iter().filter(|method| !allowed.contains(method)).collect::<Vec<_>>());
         }
-        (!allowed.is_empty()).then(|| allowed.join(", "))
+        Some(allowed.join(", "))
     }
 }
 
@@ -82,6 +85,10 @@ impl Template {
     fn new(path: &str, methods: Vec<&'static str>) -> Self {
         let segment = |text: &str| (!text.starts_with('{')).then(|| text.to_owned());
         Self { text: path.to_owned(), segments: path.split('/').map(segment).collect(), methods }
+    }
+
+    fn placeholders(&self) -> usize {
+        self.segments.iter().filter(|segment| segment.is_none()).count()
     }
 
     fn matches(&self, path: &str) -> bool {

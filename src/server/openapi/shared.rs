@@ -9,7 +9,7 @@ use utoipa::{
 };
 
 use crate::base::{
-    error::{self, Error, Kind, Problem},
+    error::{self, Dialect, Error, Kind, Problem},
     input::is_classworks,
 };
 
@@ -122,7 +122,7 @@ fn problem(kind: &'static Kind) -> Response {
     };
     let content = ContentBuilder::new()
         .schema(Some(Ref::from_schema_name(Problem::name())))
-        .example(Some(example.document("019aa3f2-7c1e-7d52-9b0a-4f0f6f2b7a11", false)))
+        .example(Some(example.document("019aa3f2-7c1e-7d52-9b0a-4f0f6f2b7a11", Dialect::Plain)))
         .build();
     let response = ResponseBuilder::new().description(kind.title).content("application/problem+json", content);
     match kind.class {

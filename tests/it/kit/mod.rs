@@ -1,16 +1,25 @@
 //! What the tests stand on: a service in this process ([`TestApp`]), clients, databases, and the check that every
 //! answer is as the OpenAPI document says.
 
+mod accounts;
 mod answer;
 mod app;
 mod certificate;
 mod conformance;
 mod database;
 mod events;
+mod http_stub;
 mod load;
+mod mail;
+mod notifiers;
 mod process;
+pub mod provider;
+mod proxies;
 mod proxy;
 mod redis;
+mod relays;
+mod stage;
+mod vault;
 
 pub use answer::{Answer, Call};
 pub use app::{Device, TestApp};
@@ -18,10 +27,16 @@ pub use certificate::certificate;
 pub use conformance::{check_raw, document, documented};
 pub use database::Database;
 pub use events::{Event, Events};
+pub use http_stub::{Asked, HttpStub, Reply};
 pub use load::{Load, Outcome};
+pub use mail::{MailServer, PASSWORD, Secured, USER};
+pub use notifiers::{GOOD, Notifiers, Received, SIGNING, WHSEC};
 pub use process::Process;
+pub use provider::Provider;
+pub use proxies::{OutboundProxy, Speaks};
 pub use proxy::{Proxy, Wire};
 pub use redis::Redis;
+pub use relays::{Flavour, Mood, OneApiDatabase, Receiver, Relay};
 
 /// Runs a test's future to its end on a runtime of its own.
 pub fn block_on<F: Future>(future: F) -> F::Output {

@@ -1,0 +1,110 @@
+//! The exchange of a refresh token for an access token.
+
+use entity::provider;
+
+use super::{
+    breaker::{Breakers, Health},
+    class::FailureClass,
+    classify::{Failed, Judge},
+    lane::Lanes,
+    reply::Tokens,
+    request,
+    sealed::Secrets,
+};
+use crate::base::{
+    clock::Clock,
+    http_client::{Failure, HttpClient, Incoming},
+    secret::{Sealer, Secret},
+    state::State,
+};
+
+/// One exchange.
+#[derive(Clone, Debug)]
+pub struct Call<'a> {
+    /// Where.
+    pub provider: &'a provider::Model,
+    /// The client of the account; none: that of the provider.
+    pub client_id: Option<&'a str>,
+    /// What is exchanged. It may be spent by this.
+    pub refresh_token: &'a Secret,
+    /// The way; none: a direct connection.
+    pub proxy: Option<&'a Secret>,
+}
+
+/// Exchanges refresh tokens. Cheap to clone; the clones share caps and circuit breakers.
+#[derive(Clone, Debug)]
+pub struct Providers {
+    client: HttpClient,
+    sealer: Sealer,
+    clock: Clock,
+    lanes: Lanes,
+    breakers: Breakers,
+}
+
+impl Providers {
+    /// For this service; calls go out by `client`.
+    #[must_use]
+    pub fn new(state: &State, client: HttpClient) -> Self {
+        let (sealer, clock) = (state.sealer.clone(), state.clock.clone());
+        Self { client, sealer, clock, lanes: Lanes::default(), breakers: Breakers::default() }
+    }
+
+    /// The client that the calls go out by, for the check of addresses that are entered.
+    #[must_use]
+    pub fn client(&self) -> &HttpClient {
+        &self.client
+    }
+
+    /// Exchanges a refresh token: one request, never repeated. Waits first for a turn within the provider's caps, up
+    /// to a minute for a place and a minute for its time, then at most `timeout_ms` for the answer.
+    ///
+    /// When the future is dropped, a request that was sent stays sent, and nobody learns the answer.
+    ///
+    /// # Errors
+    /// [`Failed`] with its class. Only with `unanswered` may the refresh token have been spent.
+    pub async fn exchange(&self, call: &Call<'_>) -> Result<Tokens, Failed> {
+        let secrets = Secrets::open(&self.sealer, call.provider).map_err(|_| {
+            Failed::new(FailureClass::InvalidClient, "what is stored sealed of the provider does not open")
+        })?;
+        let path = Breakers::path(&call.provider.token_url, call.proxy);
+        // At once, not after a turn was waited for.
+        self.breakers.closed_for(&path, self.clock.now()).map_or(Ok(()), |seconds| Err(open(seconds)))?;
+        let _turn = self.lanes.turn(call.provider).await.map_err(|crowded| {
+            Failed::new(FailureClass::RateLimited, "too many calls to this provider wait here").after(Some(crowded.0))
+        })?;
+        let pass = self.breakers.pass(&path, &self.clock).map_err(open)?;
+        let answer = self.client.send(request::outgoing(call, &secrets)).await;
+        let result = self.judge(call, &secrets, &answer);
+        pass.end(health(&answer, &result));
+        result
+    }
+
+    fn judge(&self, call: &Call<'_>, secrets: &Secrets, answer: &Result<Incoming, Failure>) -> Result<Tokens, Failed> {
+        // Short ones are words such as `openid`.
+        let hidden = secrets.headers.values().chain(secrets.extra_params.values());
+        let hidden = hidden.filter(|value| value.expose().len() >= 8);
+        let sent: Vec<&Secret> = hidden.chain(&secrets.client_secret).chain([call.refresh_token]).collect();
+        let judge = Judge { error_map: &call.provider.error_map, sent: &sent, now: self.clock.now() };
+        match answer {
+            Ok(answer) => judge.judge(answer),
+            Err(failure) => Err(Failed::without_answer(*failure)),
+        }
+    }
+}
+
+fn open(seconds: i64) -> Failed {
+    Failed::new(FailureClass::Connect, "not sent: this host has failed too often (circuit breaker)")
+        .after(Some(seconds))
+}
+
+/// What a call says about the host.
+fn health(answer: &Result<Incoming, Failure>, result: &Result<Tokens, Failed>) -> Health {
+    match (answer, result.as_ref().err().map(|failed| failed.class)) {
+        (Err(Failure::Connect | Failure::Unanswered { .. }), _) => Health::Bad,
+        (Err(_), _) => Health::Unknown,
+        // A challenge comes from something before the host.
+        (Ok(_), Some(class)) if class.is_egress() => Health::Unknown,
+        (Ok(answer), _) if answer.status >= 500 => Health::Bad,
+        (Ok(_), _) => Health::Good,
+    }
+}

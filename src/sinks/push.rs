@@ -1,0 +1,96 @@
+//! What is to be pushed, put into the outbox in the transaction of its cause.
+
+use entity::{UtcMillis, refresh_token, sink_link, token_sink};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, RelationTrait,
+};
+use serde_json::json;
+
+use crate::{
+    base::error::Result,
+    outbox::{self, Message},
+};
+
+/// The kind of messages that [`super::SinkCourier`] brings.
+pub const KIND: &str = "sink";
+
+/// Has the account's access token pushed to every enabled sink it is linked to. To be called in the transaction that
+/// stores the token, after the account's row was written (so that a link that is made at the same moment sees the new
+/// one), and followed by a nudge of the outbox. `version` is that of the account.
+///
+/// # Errors
+/// 503 when the database is out.
+pub async fn push(tx: &impl ConnectionTrait, token_id: i64, version: i64, now: UtcMillis) -> Result<()> {
+    let links: Vec<(i64, i64)> = sink_link::Entity::find()
+        .select_only()
+        .column(sink_link::Column::Id)
+        .column(sink_link::Column::SinkId)
+        .join(JoinType::InnerJoin, sink_link::Relation::TokenSink.def())
+        .filter(sink_link::Column::TokenId.eq(token_id))
+        .filter(token_sink::Column::Enabled.eq(true))
+        .order_by_asc(sink_link::Column::Id)
+        .into_tuple()
+        .all(tx)
+        .await?;
+    for (link_id, sink_id) in links {
+        outbox::put_in_lane(tx, &lane(sink_id), &message(link_id, version), now).await?;
+    }
+    Ok(())
+}
+
+/// The longest time, in seconds, that a place the account is pushed to goes on with an old token; 0 when there is none.
+///
+/// # Errors
+/// 503 when the database is out.
+pub async fn widest_sync_delay(db: &impl ConnectionTrait, token_id: i64) -> Result<i64> {
+    let widest: Option<Option<i64>> = sink_link::Entity::find()
+        .select_only()
+        .column_as(token_sink::Column::SyncDelayS.max(), "widest")
+        .join(JoinType::InnerJoin, sink_link::Relation::TokenSink.def())
+        .filter(sink_link::Column::TokenId.eq(token_id))
+        .filter(token_sink::Column::Enabled.eq(true))
+        .into_tuple()
+        .one(db)
+        .await?;
+    Ok(widest.flatten().unwrap_or(0))
+}
+
+/// Has what a sink lacks pushed to it: everything (`all`), or what has not arrived yet.
+pub(super) async fn catch_up(tx: &impl ConnectionTrait, sink_id: i64, all: bool, now: UtcMillis) -> Result<()> {
+    let mut links = sink_link::Entity::find().filter(sink_link::Column::SinkId.eq(sink_id));
+    links = links.order_by_asc(sink_link::Column::Id);
+    for link in links.all(tx).await? {
+        // Locked, so that a refresh that is about to commit either sees the sink as it is now or is seen here.
+        let account = refresh_token::Entity::find_by_id(link.token_id).lock_exclusive().one(tx).await?;
+        let Some(account) = account.filter(|account| has_live_token(account, now)) else { continue };
+        if all || link.delivered_version < account.version {
+            outbox::put_again(tx, &lane(sink_id), &message(link.id, account.version), now).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether there is an access token that is still good.
+pub(super) fn has_live_token(account: &refresh_token::Model, now: UtcMillis) -> bool {
+    account.access_token.is_some() && account.access_expires_at.is_none_or(|end| end > now)
+}
+
+/// What the outbox is given: nothing secret, and no token, since the courier reads the newest.
+pub(super) fn message(link_id: i64, version: i64) -> Message {
+    let payload = json!({ "link_id": link_id });
+    Message { kind: KIND, target: target(link_id), version, payload, supersedes: true }
+}
+
+/// Links of one sink share a lane.
+pub(super) fn lane(sink_id: i64) -> String {
+    format!("sink:{sink_id}")
+}
+
+pub(super) fn target(link_id: i64) -> String {
+    format!("link:{link_id}")
+}
+
+/// The link of a target.
+pub(super) fn link_of(target: &str) -> Option<i64> {
+    target.strip_prefix("link:")?.parse().ok()
+}

@@ -1,0 +1,39 @@
+//! Accounts: refresh tokens that are kept alive, and the access tokens they give.
+//!
+//! - A refresh token is stored once, sealed, and leaves only through `reveal` and the export; views show its end.
+//! - Only `account` and `refresh` write an account. An edit touches its own columns; a new refresh token moves the
+//!   version, so that a refresh under way cannot overwrite it.
+//! - What is done to many at once is one transaction, or a task that goes on after a restart.
+
+mod account;
+mod api;
+mod batch;
+mod dto;
+mod events;
+mod export;
+mod import;
+mod list;
+mod problems;
+mod public;
+pub mod refresh;
+mod reveal;
+mod runner;
+mod stats;
+
+/// The table of accounts, as sealed places name it.
+const TABLE: &str = "refresh_token";
+
+pub use self::{
+    api::routes,
+    batch::{By, refresh as begin_refresh},
+    dto::{
+        AccountFilter, AccountImport, AccountView, Content, ImportDefaults, ImportDone, ImportFormat, ImportStatus,
+        Order, Selection,
+    },
+    events::purge as purge_events,
+    import::Importer,
+    list::list,
+    problems::{PROBLEMS, PROVIDER_FAILED},
+    public::routes as public_routes,
+    runner::Batches,
+};

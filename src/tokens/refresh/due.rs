@@ -1,0 +1,66 @@
+//! The job `refresh-tokens`: what is due, in the order in which it ends.
+
+use std::collections::HashSet;
+
+use entity::{UtcMillis, provider, refresh_token};
+use futures_util::{StreamExt, stream};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
+
+use super::{Cause, Outcome, Refresher};
+use crate::base::{error::Result, job::JobContext};
+
+/// Most accounts picked at once.
+const STEP: u64 = 1000;
+
+/// Refreshes what is due, `concurrency` at once.
+///
+/// # Errors
+/// When the database is out.
+pub async fn job(context: JobContext, refresher: Refresher, concurrency: usize) -> Result<Option<String>> {
+    refresher.0.replay().await?;
+    let keep_disabled = context.state.config.refresh.keep_disabled_fresh;
+    let (mut seen, mut refreshed, mut refused) = (HashSet::new(), 0_u64, 0_u64);
+    while !context.stop.is_cancelled() {
+        let due = due(context.state.db.orm(), keep_disabled, context.state.clock.now()).await?;
+        let due: Vec<i64> = due.into_iter().filter(|id| seen.insert(*id)).collect();
+        if due.is_empty() {
+            break;
+        }
+        let flights = stream::iter(due).map(async |id| match context.stop.is_cancelled() {
+            true => None,
+            false => Some(refresher.refresh(id, Cause::Job).await),
+        });
+        let mut flights = flights.buffer_unordered(concurrency);
+        while let Some(outcome) = flights.next().await {
+            match outcome {
+                Some(Outcome::Refreshed) => refreshed += 1,
+                Some(Outcome::Refused(_)) => refused += 1,
+                None => {}
+            }
+        }
+    }
+    Ok((refreshed + refused > 0).then(|| format!("{refreshed} refreshed, {refused} not")))
+}
+
+/// Accounts whose time has come, those that end first in front. Paused providers' are left alone.
+pub(super) async fn due(db: &impl ConnectionTrait, keep_disabled: bool, now: UtcMillis) -> Result<Vec<i64>> {
+    use refresh_token::Column;
+    let paused = provider::Entity::find()
+        .select_only()
+        .column(provider::Column::Name)
+        .filter(provider::Column::State.eq("paused"))
+        .into_query();
+    let free = Condition::any().add(Column::LeaseUntil.is_null()).add(Column::LeaseUntil.lt(now));
+    let enabled = if keep_disabled { vec![true, false] } else { vec![true] };
+    let due = refresh_token::Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::Enabled.is_in(enabled))
+        .filter(Column::NextRefreshAt.lte(now))
+        .filter(free)
+        .filter(Column::Provider.not_in_subquery(paused))
+        .order_by_asc(Column::AccessExpiresAt)
+        .order_by_asc(Column::Id)
+        .limit(STEP);
+    Ok(due.into_tuple().all(db).await?)
+}

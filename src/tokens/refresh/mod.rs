@@ -1,0 +1,166 @@
+//! The refresh: the only door to a refresh token.
+//!
+//! 1. Callers of one account in this process join the flight under way.
+//! 2. One transaction takes the lease, reads the account and writes the intent down ([`begin`]). If it fails, the
+//!    refresh token is not spent.
+//! 3. The call ([`attempt`]). A request that was sent and not answered leaves the account *uncertain*.
+//! 4. One transaction with everything the answer brings ([`commit`]); only then somebody is answered. While the database
+//!    refuses, the sealed answer lies in a journal on the disk ([`journal`]).
+//! 5. What a crash left open is settled by the next attempt: the refresh token once, the previous one once, then dead.
+//!
+//! Every write carries the account's version, so a late answer never replaces a token that was edited by hand.
+//! The state machine is drawn in `docs/REFRESH.md`.
+
+mod attempt;
+mod begin;
+mod commit;
+mod due;
+mod failure;
+mod journal;
+mod outcome;
+mod recover;
+mod rows;
+mod schedule;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, Shared},
+};
+use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
+
+use self::{begin::Begun, journal::Journal};
+use super::problems::{ACCOUNT_BUSY, ACCOUNT_NOT_FOUND};
+use crate::{
+    base::{
+        error::{BUSY, Result},
+        state::State,
+    },
+    outbox::Outbox,
+    providers::Providers,
+};
+
+pub use self::{
+    due::job,
+    outcome::{Cause, Outcome, Refusal},
+};
+
+/// How often the end of another replica's refresh is looked for.
+const LOOK: Duration = Duration::from_millis(200);
+/// Longest wait for another replica's refresh.
+const LONGEST_WAIT: Duration = Duration::from_secs(90);
+
+type Flight = Shared<BoxFuture<'static, Outcome>>;
+
+/// Refreshes accounts. Cheap to clone.
+#[derive(Clone)]
+pub struct Refresher(Arc<Inner>);
+
+struct Inner {
+    state: State,
+    providers: Providers,
+    outbox: Outbox,
+    /// Name of this replica: who holds the leases.
+    instance: String,
+    journal: Journal,
+    /// Of the process, not of a worker, which may end before a flight does.
+    runtime: Handle,
+    running: TaskTracker,
+    /// Those that wait for a back-off to end, and those that do not, are not the same flight.
+    flights: Mutex<HashMap<(i64, bool), Flight>>,
+}
+
+impl Refresher {
+    /// Settles what the former life of this replica left behind: its journal, its leases.
+    ///
+    /// # Errors
+    /// When the database or the journal's folder cannot be used.
+    pub async fn start(
+        state: State,
+        providers: Providers,
+        outbox: Outbox,
+        instance: &str,
+        journal: PathBuf,
+    ) -> Result<Self> {
+        let refresher = Self(Arc::new(Inner {
+            state,
+            providers,
+            outbox,
+            instance: instance.to_owned(),
+            journal: Journal::open(journal)?,
+            runtime: Handle::current(),
+            running: TaskTracker::new(),
+            flights: Mutex::default(),
+        }));
+        refresher.0.replay().await?;
+        refresher.0.take_over().await?;
+        Ok(refresher)
+    }
+
+    /// Exchanges the account's refresh token now, or joins who is doing so. It goes on when the caller goes away.
+    pub async fn refresh(&self, id: i64, cause: Cause) -> Outcome {
+        if self.0.state.stopping.is_cancelled() {
+            return Refusal::new(&BUSY, "The service is stopping.").into();
+        }
+        self.flight(id, cause).await
+    }
+
+    /// Waits for the calls under way, for `patience` at most.
+    pub async fn stop(&self, patience: Duration) {
+        self.0.running.close();
+        if tokio::time::timeout(patience, self.0.running.wait()).await.is_err() {
+            log::warn!("not every refresh ended in time; the next start settles them");
+        }
+    }
+
+    fn flight(&self, id: i64, cause: Cause) -> Flight {
+        let mut flights = self.0.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = (id, cause.backs_off());
+        if let Some(flight) = flights.get(&place) {
+            return flight.clone();
+        }
+        let inner = Arc::clone(&self.0);
+        let work = async move {
+            let outcome = Arc::clone(&inner).run(id, cause).await;
+            inner.flights.lock().unwrap_or_else(PoisonError::into_inner).remove(&place);
+            outcome
+        };
+        let task = self.0.running.spawn_on(work, &self.0.runtime);
+        let flight = async move { task.await.unwrap_or_else(|_| Refusal::internal("a refresh panicked").into()) };
+        let flight = flight.boxed().shared();
+        flights.insert(place, flight.clone());
+        flight
+    }
+}
+
+impl Inner {
+    async fn run(self: Arc<Self>, id: i64, cause: Cause) -> Outcome {
+        let since = std::time::Instant::now();
+        loop {
+            match self.begin(id, cause).await {
+                Ok(Begun::Held(attempt)) => return self.attempt(*attempt).await,
+                Ok(Begun::Refused(refusal)) => return refusal.into(),
+                Ok(Begun::Gone) => return Refusal::new(&ACCOUNT_NOT_FOUND, "There is no such account.").into(),
+                Ok(Begun::Elsewhere { version }) => {
+                    if let Some(outcome) = self.settled_elsewhere(id, version).await {
+                        return outcome;
+                    }
+                }
+                Err(error) => return Refusal::of(&error).into(),
+            }
+            if since.elapsed() > LONGEST_WAIT {
+                return Refusal::new(&ACCOUNT_BUSY, "Another replica refreshes this account.").after(5).into();
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+}

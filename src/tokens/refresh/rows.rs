@@ -1,0 +1,190 @@
+//! The rows of a refresh: boxes, account, events, notifications.
+
+use entity::{UtcMillis, refresh_event, refresh_token};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, sea_query::Expr,
+};
+use serde_json::json;
+
+use super::journal::Entry;
+use crate::{
+    base::{
+        error::Result,
+        sealed::Place,
+        secret::{Secret, sha256_hex},
+        state::State,
+    },
+    notify::{self, Event, EventKind},
+    tokens::TABLE,
+};
+
+/// The boxes of an answer, for the row.
+pub(super) struct Sealed {
+    access_token: Option<String>,
+    /// Only when it is another one: the new box, its hash and last characters, and the old one as the previous.
+    pub(super) rotated: Option<Rotated>,
+    id_token: Option<String>,
+}
+
+pub(super) struct Rotated {
+    refresh_token: String,
+    hash: String,
+    last6: String,
+    previous: String,
+}
+
+pub(super) fn seal(state: &State, row: &refresh_token::Model, entry: &Entry) -> Result<Sealed> {
+    let sealer = &state.sealer;
+    let place = |column| Place { table: TABLE, id: row.id, column };
+    let box_of = |column, token: &String| place(column).seal(sealer, &Secret::new(token.clone()));
+    let new = entry.refresh_token.as_ref().map(|token| (token, sha256_hex(token.as_bytes())));
+    let rotated = match new {
+        Some((token, hash)) if hash != row.refresh_token_hash => {
+            let old = place("refresh_token").unseal(sealer, &row.refresh_token)?;
+            Some(Rotated {
+                refresh_token: box_of("refresh_token", token)?,
+                hash,
+                last6: crate::tokens::dto::last6(&Secret::new(token.clone())),
+                previous: place("previous_refresh_token").seal(sealer, &old)?,
+            })
+        }
+        _ => None,
+    };
+    Ok(Sealed {
+        access_token: entry.access_token.as_ref().map(|token| box_of("access_token", token)).transpose()?,
+        rotated,
+        id_token: entry.id_token.as_ref().map(|token| box_of("id_token", token)).transpose()?,
+    })
+}
+
+/// The account that has the new refresh token already: both were made of one sign-in.
+pub(super) async fn twin(tx: &DatabaseTransaction, id: i64, sealed: &Sealed) -> Result<Option<i64>> {
+    use refresh_token::Column;
+    let Some(rotated) = &sealed.rotated else { return Ok(None) };
+    let twin = refresh_token::Entity::find()
+        .filter(Column::RefreshTokenHash.eq(&rotated.hash))
+        .filter(Column::Id.ne(id))
+        .one(tx)
+        .await?;
+    Ok(twin.map(|twin| twin.id))
+}
+
+/// Writes the row, if it still has the version that the call began with. The epoch is not asked for: who has lost the
+/// lease to somebody that took it for dead holds the newer token all the same.
+pub(super) async fn store(
+    tx: &DatabaseTransaction,
+    row: &refresh_token::Model,
+    entry: &Entry,
+    sealed: Sealed,
+    next: Option<UtcMillis>,
+    now: UtcMillis,
+) -> Result<bool> {
+    use refresh_token::Column;
+    let text = |value: Option<String>| Expr::val(value);
+    let mut update = refresh_token::Entity::update_many()
+        .col_expr(Column::DeadHash, text(None))
+        .col_expr(Column::RetryAfter, Expr::val(None::<i64>))
+        .col_expr(Column::NextRefreshAt, Expr::val(next.map(|next| next.0)))
+        .col_expr(Column::Version, Column::Version.into_expr().add(1))
+        .col_expr(Column::LeaseOwner, text(None))
+        .col_expr(Column::LeaseUntil, Expr::val(None::<i64>))
+        .filter(Column::Id.eq(row.id))
+        .filter(Column::Version.eq(entry.version));
+    update = match (sealed.access_token, &entry.failure) {
+        (Some(access_token), _) => update
+            .col_expr(Column::AccessToken, access_token.into())
+            .col_expr(Column::AccessExpiresAt, entry.expires_at.into())
+            .col_expr(Column::State, "ok".into())
+            .col_expr(Column::FailureClass, text(None))
+            .col_expr(Column::FailureDetail, text(None))
+            .col_expr(Column::FailureCount, 0.into())
+            .col_expr(Column::LastRefreshAt, now.into()),
+        (None, failure) => update
+            .col_expr(Column::State, "failing".into())
+            .col_expr(Column::FailureClass, text(failure.as_ref().map(|(class, _)| class.clone())))
+            .col_expr(Column::FailureDetail, text(failure.as_ref().map(|(_, detail)| detail.clone())))
+            .col_expr(Column::FailureCount, Column::FailureCount.into_expr().add(1)),
+    };
+    if let Some(rotated) = sealed.rotated {
+        update = update
+            .col_expr(Column::RefreshToken, rotated.refresh_token.into())
+            .col_expr(Column::RefreshTokenHash, rotated.hash.into())
+            .col_expr(Column::RefreshTokenLast6, rotated.last6.into())
+            .col_expr(Column::PreviousRefreshToken, rotated.previous.into());
+    }
+    if let Some(id_token) = sealed.id_token {
+        update = update.col_expr(Column::IdToken, id_token.into());
+    }
+    // What was entered by hand stays: accounts are looked up by it, and nobody vouches for what a JWT says.
+    let shown = [
+        (Column::Email, entry.email.as_ref().filter(|_| row.email.is_none())),
+        (Column::UserName, entry.user_name.as_ref().filter(|_| row.user_name.is_none())),
+        (Column::AccountType, entry.account_type.as_ref()),
+        (Column::AccountId, entry.account_id.as_ref()),
+    ];
+    for (column, value) in shown {
+        if let Some(value) = value {
+            update = update.col_expr(column, value.as_str().into());
+        }
+    }
+    Ok(update.exec(tx).await?.rows_affected == 1)
+}
+
+pub(super) async fn note(
+    tx: &DatabaseTransaction,
+    row: &refresh_token::Model,
+    entry: &Entry,
+    kind: &str,
+    now: UtcMillis,
+) -> Result<()> {
+    let detail = entry.used_previous.then(|| "with the previous refresh token".to_owned());
+    close(tx, row, &entry.attempt, kind, detail, Some(entry.duration_ms), now).await
+}
+
+/// Closes the intent and writes down how the attempt ended.
+pub(super) async fn close(
+    tx: &DatabaseTransaction,
+    row: &refresh_token::Model,
+    attempt: &str,
+    kind: &str,
+    detail: Option<String>,
+    duration_ms: Option<i64>,
+    now: UtcMillis,
+) -> Result<()> {
+    use refresh_event::Column;
+    refresh_event::Entity::update_many()
+        .col_expr(Column::Open, Expr::val(None::<bool>))
+        .filter(Column::TokenId.eq(row.id))
+        .filter(Column::Attempt.eq(attempt))
+        .exec(tx)
+        .await?;
+    let event = refresh_event::ActiveModel {
+        token_id: Set(row.id),
+        kind: Set(kind.to_owned()),
+        cause: Set("refresh".to_owned()),
+        attempt: Set(Some(attempt.to_owned())),
+        detail: Set(detail),
+        duration_ms: Set(duration_ms),
+        created_at: Set(now),
+        ..Default::default()
+    };
+    refresh_event::Entity::insert(event).exec_without_returning(tx).await?;
+    Ok(())
+}
+
+/// Who was told of a failure is told that it is over; and who wants to is told of every refresh.
+pub(super) async fn tell(tx: &DatabaseTransaction, row: &refresh_token::Model, now: UtcMillis) -> Result<()> {
+    let recovered =
+        matches!(row.state.as_str(), "dead" | "uncertain") || row.failure_count >= super::failure::TOLD_AFTER;
+    let kinds = [(EventKind::TokenRecovered, recovered), (EventKind::TokenRefreshed, true)];
+    for (kind, _) in kinds.into_iter().filter(|(_, happened)| *happened) {
+        let event = Event {
+            kind,
+            subject: format!("token:{}", row.id),
+            cause: row.provider.clone(),
+            params: json!({ "biz_id": row.biz_id.as_str(), "email": row.email, "provider": row.provider }),
+        };
+        notify::tell(tx, &event, now).await?;
+    }
+    Ok(())
+}
