@@ -346,12 +346,12 @@ def table(bench, cases):
     return "\n".join(lines)
 
 
-def write(text):
+def write(text, mark="measured"):
     """Puts the report between its marks in docs/PERFORMANCE.md."""
-    begin, end = "<!-- measured: begin -->\n", "\n<!-- measured: end -->"
+    begin, end = f"<!-- {mark}: begin -->\n", f"<!-- {mark}: end -->"
     old = DOCUMENT.read_text()
     head, rest = old.split(begin, 1)
-    DOCUMENT.write_text(head + begin + text + end + rest.split(end, 1)[1])
+    DOCUMENT.write_text(head + begin + text + "\n" + end + rest.split(end, 1)[1])
 
 
 def main():

@@ -100,7 +100,8 @@ impl Judge<'_> {
         let codes = candidates(&reply);
         let class = self.class(answer, &reply, &codes);
         let wait = header(answer, "retry-after").and_then(|text| wait(text, self.now));
-        Err(Failed::new(class, &self.detail(answer, &reply, &codes)).after(wait))
+        let failed = Failed::new(class, &self.detail(answer, &reply, &codes)).after(wait);
+        Err(if is_from_a_gateway(answer.status) { failed.unanswered() } else { failed })
     }
 
     fn class(&self, answer: &Incoming, reply: &Value, codes: &[String]) -> FailureClass {
@@ -137,6 +138,12 @@ fn unreadable(answer: &Incoming, reply: &Value) -> Failed {
     let what = if reply.is_null() { "an answer that is not JSON" } else { "an answer without an access token" };
     let failed = Failed::new(FailureClass::Malformed, &format!("HTTP {}: {what}", answer.status));
     Failed { rotated: reply::refresh_token(reply), ..failed.unanswered() }
+}
+
+/// Whether somebody in between answers, who does not know what became of the request: RFC 9110 §15.6.3 and §15.6.5, and
+/// what Cloudflare answers for a host that fell silent.
+fn is_from_a_gateway(status: u16) -> bool {
+    matches!(status, 502 | 504 | 520 | 522..=524)
 }
 
 /// The class of a status whose codes say nothing.

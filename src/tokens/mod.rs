@@ -18,6 +18,7 @@ mod public;
 pub mod refresh;
 mod reveal;
 mod runner;
+mod serve;
 mod stats;
 
 /// The table of accounts, as sealed places name it.

@@ -3,26 +3,21 @@
 use std::time::Duration;
 
 use actix_web::{HttpResponse, http::header, post, web};
-use entity::{UtcMillis, refresh_token};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 use validator::{Validate, ValidationErrors};
 
 use super::{
-    TABLE,
-    problems::{
-        ACCESS_TOKEN_EXPIRED, ACCOUNT_DISABLED, ACCOUNT_NOT_FOUND, EMAIL_AMBIGUOUS, NO_ACCESS_TOKEN, PROVIDER_TIMEOUT,
-    },
+    problems::PROVIDER_TIMEOUT,
     refresh::{Cause, Outcome, Refresher},
+    serve::{Servable, Served},
 };
 use crate::{
     admin::{Actor, Allowed, Scope, scope},
     base::{
         error::{Error, Problem, Result},
         input::Json,
-        sealed::Place,
         state::State,
     },
 };
@@ -69,36 +64,6 @@ pub struct Envelope {
     data: Served,
 }
 
-/// An account with its access token.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Served {
-    /// The account.
-    #[schema(example = "team-3")]
-    biz_id: String,
-    /// As the provider's tokens say.
-    #[schema(example = "someone@example.com")]
-    email: Option<String>,
-    /// The live access token.
-    #[schema(example = "eyJhbGciOiJSUzI1NiJ9.e30.c2ln")]
-    access_token: String,
-    /// Only for secrets with the scope `tokens:reveal`, else null.
-    #[schema(example = json!(null))]
-    refresh_token: Option<String>,
-    /// `free`, `plus`, `pro`, `team`, …
-    #[serde(rename = "type")]
-    #[schema(example = "plus")]
-    account_type: Option<String>,
-    /// As the provider's tokens say.
-    #[schema(example = "Someone")]
-    user_name: Option<String>,
-    /// When the access token ends.
-    #[schema(value_type = Option<String>, format = DateTime, example = "2026-11-21T12:31:00.000Z")]
-    access_expires_at: Option<UtcMillis>,
-    /// `new`, `ok`, `failing`, `dead` or `uncertain`.
-    #[schema(example = "ok")]
-    state: String,
-}
-
 /// Refresh an account now
 ///
 /// Exchanges its refresh token and answers the new access token. The back-off after failures is skipped; a pause that the
@@ -122,7 +87,7 @@ async fn refresh(
 ) -> Result<HttpResponse> {
     let account = find(&state, &which.0).await?;
     match refresher.refresh(account.id, Cause::Api).await {
-        Outcome::Refreshed => serve(&state, &admin, &reload(&state, account.id).await?, "刷新成功"),
+        Outcome::Refreshed => answer(&state, &admin, Servable::reload(&state, account.id).await?, "刷新成功"),
         Outcome::Refused(refusal) => Err(refusal.error()),
     }
 }
@@ -149,97 +114,42 @@ async fn get_at(
     which: Json<Which>,
 ) -> Result<HttpResponse> {
     let mut account = find(&state, &which.0).await?;
-    require_enabled(&account)?;
+    account.require_enabled()?;
     if let Some(min_ttl) = which.0.min_ttl {
         admin.require(Scope::TokensRefresh)?;
-        if !lives(&account, i64::from(min_ttl), state.clock.now()) {
+        if !account.lives(i64::from(min_ttl), state.clock.now()) {
             let wait = Duration::from_millis(which.0.wait_ms.unwrap_or(10_000).min(60_000).into());
             account = refreshed(&state, &refresher, account, wait).await?;
         }
     }
-    serve(&state, &admin, &account, "获取成功")
+    answer(&state, &admin, account, "获取成功")
 }
 
 /// The account after a refresh, or as it was when its access token still lives.
-async fn refreshed(
-    state: &State,
-    refresher: &Refresher,
-    account: refresh_token::Model,
-    wait: Duration,
-) -> Result<refresh_token::Model> {
+async fn refreshed(state: &State, refresher: &Refresher, account: Servable, wait: Duration) -> Result<Servable> {
     let outcome = tokio::time::timeout(wait, refresher.refresh(account.id, Cause::Serve)).await;
-    if let Ok(Outcome::Refreshed) = outcome {
-        return reload(state, account.id).await;
-    }
-    let account = reload(state, account.id).await?;
-    if lives(&account, 0, state.clock.now()) {
-        return Ok(account);
-    }
+    let account = Servable::reload(state, account.id).await?;
     match outcome {
+        Ok(Outcome::Refreshed) => Ok(account),
+        _ if account.lives(0, state.clock.now()) => Ok(account),
         Ok(Outcome::Refused(refusal)) => Err(refusal.error()),
-        _ => Err(PROVIDER_TIMEOUT.error("The refresh did not come to an end in wait_ms; it goes on.")),
+        Err(_) => Err(PROVIDER_TIMEOUT.error("The refresh did not come to an end in wait_ms; it goes on.")),
     }
 }
 
-async fn find(state: &State, which: &Which) -> Result<refresh_token::Model> {
-    use refresh_token::Column;
-    let given =
-        |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
-    let missing = || ACCOUNT_NOT_FOUND.error("There is no such account.");
-    if let Some(biz_id) = given(&which.biz_id) {
-        let found = refresh_token::Entity::find().filter(Column::BizId.eq(biz_id)).one(state.db.orm()).await?;
-        return found.ok_or_else(missing);
+async fn find(state: &State, which: &Which) -> Result<Servable> {
+    fn given(text: Option<&String>) -> Option<&str> {
+        text.map(|text| text.trim()).filter(|text| !text.is_empty())
     }
-    let email = given(&which.email).ok_or_else(|| Error::malformed("Give 'biz_id' or 'email'."))?;
-    let found = refresh_token::Entity::find().filter(Column::Email.eq(email)).order_by_asc(Column::Id).limit(100);
-    let mut found = found.all(state.db.orm()).await?;
-    if found.len() > 1 {
-        let biz_ids: Vec<String> = found.into_iter().map(|account| account.biz_id.0).collect();
-        return Err(EMAIL_AMBIGUOUS.error("Several accounts have this e-mail.").with("biz_ids", biz_ids));
+    match (given(which.biz_id.as_ref()), given(which.email.as_ref())) {
+        (Some(biz_id), _) => Servable::by_biz_id(state, biz_id).await,
+        (None, Some(email)) => Servable::by_email(state, email).await,
+        (None, None) => Err(Error::malformed("Give 'biz_id' or 'email'.")),
     }
-    found.pop().ok_or_else(missing)
 }
 
-async fn reload(state: &State, id: i64) -> Result<refresh_token::Model> {
-    let found = refresh_token::Entity::find_by_id(id).one(state.db.orm()).await?;
-    found.ok_or_else(|| ACCOUNT_NOT_FOUND.error("The account was deleted meanwhile."))
-}
-
-fn require_enabled(account: &refresh_token::Model) -> Result<()> {
-    if account.enabled {
-        return Ok(());
-    }
-    Err(ACCOUNT_DISABLED.error("The account is disabled."))
-}
-
-/// Whether its access token is good for that many seconds. One whose end is unknown is taken to live.
-fn lives(account: &refresh_token::Model, seconds: i64, now: UtcMillis) -> bool {
-    account.access_token.is_some() && account.access_expires_at.is_none_or(|end| end > now.plus_seconds(seconds))
-}
-
-fn serve(state: &State, actor: &Actor, account: &refresh_token::Model, msg: &'static str) -> Result<HttpResponse> {
-    require_enabled(account)?;
-    let Some(access_token) = &account.access_token else {
-        return Err(NO_ACCESS_TOKEN.error("The account was never refreshed."));
-    };
-    if !lives(account, 0, state.clock.now()) {
-        return Err(ACCESS_TOKEN_EXPIRED.error("The access token has expired."));
-    }
-    let open = |column: &'static str, sealed: &str| {
-        let place = Place { table: TABLE, id: account.id, column };
-        place.unseal(&state.sealer, sealed).map(|secret| secret.expose().to_owned())
-    };
-    let reveals = actor.may(Scope::TokensReveal);
-    let data = Served {
-        biz_id: account.biz_id.0.clone(),
-        email: account.email.clone(),
-        access_token: open("access_token", access_token)?,
-        refresh_token: reveals.then(|| open("refresh_token", &account.refresh_token)).transpose()?,
-        account_type: account.account_type.clone(),
-        user_name: account.user_name.clone(),
-        access_expires_at: account.access_expires_at,
-        state: account.state.clone(),
-    };
+fn answer(state: &State, actor: &Actor, account: Servable, msg: &'static str) -> Result<HttpResponse> {
+    let data = account.serve(state, actor.may(Scope::TokensReveal))?;
     Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(Envelope {
         success: true,
         msg,

@@ -5,7 +5,11 @@ use std::time::Duration;
 use entity::{notification, refresh_event, refresh_token};
 use futures_util::future::join_all;
 use latchkey::{
-    base::http_client::HttpClient,
+    base::{
+        http_client::HttpClient,
+        metrics::Metrics,
+        state::{Shared, State},
+    },
     outbox::{Couriers, Outbox},
     providers::Providers,
     tokens::refresh::{Cause, Outcome, Refresher},
@@ -45,7 +49,7 @@ impl Vault {
 
     /// Another replica, as far as refreshes go.
     async fn refresher(&self) -> Refresher {
-        let (state, name) = (self.app.state.clone(), uuid::Uuid::new_v4().to_string());
+        let (state, name) = (beside(&self.app.state), uuid::Uuid::new_v4().to_string());
         let providers = Providers::new(&state, HttpClient::new(true));
         let outbox = Outbox::new(state.clone(), &name, Couriers::default()).unwrap();
         let journal = self.app.database.folder.join(&name);
@@ -83,6 +87,24 @@ impl Vault {
         })
         .await;
     }
+}
+
+/// The same things with metrics of their own, as another process has them.
+fn beside(state: &State) -> State {
+    State::new(Shared {
+        config: state.config.clone(),
+        db: state.db.clone(),
+        writer: state.writer.clone(),
+        redis: state.redis.clone(),
+        clock: state.clock.clone(),
+        sealer: state.sealer.clone(),
+        passwords: state.passwords.clone(),
+        room: state.room.clone(),
+        wakeups: state.wakeups.clone(),
+        metrics: Metrics::new(state.clock.now()).unwrap(),
+        stopping: state.stopping.clone(),
+        closing: state.closing.clone(),
+    })
 }
 
 macro_rules! on_both_vaults {
@@ -240,6 +262,18 @@ on_both_vaults! {
         for name in ["a", "b", "c"] {
             vault.refresh(name).await.expect(200);
         }
+    }
+
+    async fn a_refused_client_of_one_account_leaves_the_others_alone(vault) {
+        let (own, other) = (vault.account("a").await, vault.account("b").await);
+        let change = json!({"client_id": "a client of its own"});
+        vault.app.patch(&format!("/public-api/tokens/{own}"), &change).root().send().await.expect(200);
+        vault.stub.next(Act::oauth(401, "invalid_client"));
+        let problem = vault.refresh("a").await.problem(502, "PROVIDER_FAILED");
+        assert_eq!(problem["failure_class"], "config.invalid_client");
+        vault.refresh("b").await.expect(200);
+        assert_eq!((vault.row(own).await.state.as_str(), vault.row(other).await.state.as_str()), ("failing", "ok"));
+        assert_eq!(vault.told("provider.paused").await, 0);
     }
 
     async fn a_pause_that_the_provider_asks_for_is_kept(vault) {

@@ -106,7 +106,6 @@ fn statuses_mean_something_where_codes_do_not() {
     let page = "<!DOCTYPE html><title>Just a moment...</title>";
     let table = [
         (500, json, "{}", "transient.5xx"),
-        (502, html, page, "transient.5xx"),
         (503, json, "{}", "transient.5xx"),
         (500, json, r#"{"error": "invalid_grant"}"#, "transient.5xx"),
         (503, html, page, "egress.challenge"),
@@ -129,6 +128,14 @@ fn statuses_mean_something_where_codes_do_not() {
         let failed = judged(&answer(status, headers, body), "{}").unwrap_err();
         assert_eq!(failed.class.as_str(), class, "{status} {headers:?} {body}");
         assert!(!failed.unanswered, "it was answered: {status} {headers:?}");
+    }
+}
+
+#[test]
+fn a_gateway_does_not_know_whether_the_token_was_spent() {
+    for status in [502, 504, 520, 522, 523, 524] {
+        let failed = judged(&answer(status, &[], "<html>"), "{}").unwrap_err();
+        assert_eq!((failed.class, failed.unanswered), (FailureClass::Server, true), "{status}");
     }
 }
 

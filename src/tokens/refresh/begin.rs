@@ -8,7 +8,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{Cause, Inner, Outcome, Refusal};
+use super::{Cause, Inner, Outcome, Refusal, failure::uses_the_provider_s_client};
 use crate::{
     base::{
         error::Result,
@@ -113,7 +113,10 @@ impl Inner {
         // A lease that was given back without a new version: it failed. One that lapsed is there to be taken.
         let class = FailureClass::parse(row.failure_class.as_deref().filter(|_| row.lease_until.is_none())?)?;
         let wait = row.next_refresh_at.map(|next| next.seconds_after(self.state.clock.now()));
-        let refusal = Refusal::failed(class, row.failure_detail.unwrap_or_default());
+        let provider = provider::Entity::find().filter(provider::Column::Name.eq(&row.provider));
+        let provider = provider.one(self.state.db.orm()).await.ok()??;
+        let pauses = uses_the_provider_s_client(&row, &provider);
+        let refusal = Refusal::failed(class, row.failure_detail.unwrap_or_default(), pauses);
         Some(Refusal { retry_after_s: wait, ..refusal }.into())
     }
 }
@@ -202,7 +205,8 @@ fn refusal(row: &refresh_token::Model, provider: &provider::Model, cause: Cause,
     let waits = cause.backs_off() && row.failure_count > 0;
     let next = row.next_refresh_at.filter(|next| waits && *next > now)?;
     let class = row.failure_class.as_deref().and_then(FailureClass::parse)?;
-    Some(Refusal::failed(class, "The last refresh failed; it is tried again later.").after(next.seconds_after(now)))
+    let refusal = Refusal::failed(class, "The last refresh failed; it is tried again later.", false);
+    Some(refusal.after(next.seconds_after(now)))
 }
 
 /// Intents that never came to an end: their process died. Answers whether there were any.

@@ -167,7 +167,7 @@ impl Inner {
 fn outcome(kept: Kept, answer: Answer<'_>) -> Outcome {
     match (kept, answer) {
         (Kept::Yes, Answer::Tokens(_)) => Outcome::Refreshed,
-        (Kept::Yes, Answer::Rotated(_, failed)) => Refusal::failed(failed.class, failed.detail.clone()).into(),
+        (Kept::Yes, Answer::Rotated(_, failed)) => Refusal::failed(failed.class, failed.detail.clone(), false).into(),
         (Kept::Superseded, _) => {
             Refusal::new(&ACCOUNT_CHANGED, "The account was given another refresh token meanwhile.").into()
         }

@@ -1,6 +1,6 @@
 //! What a failed call does to the account.
 
-use entity::{UtcMillis, refresh_token};
+use entity::{UtcMillis, provider, refresh_token};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, sea_query::Expr};
 use serde_json::json;
 
@@ -24,7 +24,14 @@ struct Verdict {
     next: Option<UtcMillis>,
     retry_after: Option<UtcMillis>,
     dead: bool,
+    /// The provider's client is refused: no account of it is sent any more.
+    pauses: bool,
     kind: &'static str,
+}
+
+/// Whether the account came with no client of its own: then what is wrong with the client is wrong for all.
+pub(super) fn uses_the_provider_s_client(row: &refresh_token::Model, provider: &provider::Model) -> bool {
+    row.client_id.is_none() || row.client_id == provider.client_id
 }
 
 impl Inner {
@@ -33,8 +40,9 @@ impl Inner {
     pub(super) async fn fail(&self, attempt: &Attempt, failed: &Failed, previous_left: bool) -> Outcome {
         let now = self.state.clock.now();
         let random = random_bytes::<8>().map_or(0, u64::from_ne_bytes);
-        let verdict = verdict(&attempt.row, failed, previous_left || attempt.uncertain, random, now);
-        let mut refusal = Refusal::failed(failed.class, failed.detail.clone());
+        let pauses = failed.class.is_config() && uses_the_provider_s_client(&attempt.row, &attempt.provider);
+        let verdict = verdict(&attempt.row, failed, pauses, previous_left || attempt.uncertain, random, now);
+        let mut refusal = Refusal::failed(failed.class, failed.detail.clone(), pauses);
         let wait = verdict.retry_after.map(|until| until.seconds_after(now));
         refusal.retry_after_s = wait.or(failed.retry_after_s);
         let (row, name, failed) = (attempt.row.clone(), attempt.name.clone(), failed.clone());
@@ -52,14 +60,21 @@ impl Inner {
     }
 }
 
-fn verdict(row: &refresh_token::Model, failed: &Failed, uncertain: bool, random: u64, now: UtcMillis) -> Verdict {
-    let still = if uncertain { Some("uncertain") } else { None };
-    let base = Verdict { state: still, counts: false, next: None, retry_after: None, dead: false, kind: "failed" };
+fn verdict(
+    row: &refresh_token::Model,
+    failed: &Failed,
+    pauses: bool,
+    uncertain: bool,
+    random: u64,
+    now: UtcMillis,
+) -> Verdict {
+    let state = uncertain.then_some("uncertain");
+    let base = Verdict { state, counts: false, next: None, retry_after: None, dead: false, pauses, kind: "failed" };
     match failed.class {
         class if class.is_permanent() => {
             Verdict { state: Some("dead"), counts: true, dead: true, kind: "dead", ..base }
         }
-        class if class.is_config() => Verdict { next: row.next_refresh_at.or(Some(now)), ..base },
+        _ if pauses => Verdict { next: row.next_refresh_at.or(Some(now)), ..base },
         FailureClass::RateLimited => {
             let until = now.plus_seconds(failed.retry_after_s.unwrap_or(RATE_PAUSE).clamp(1, 24 * 3600));
             Verdict { next: Some(until), retry_after: Some(until), ..base }
@@ -102,7 +117,7 @@ async fn store(
         update = update.col_expr(Column::DeadHash, row.refresh_token_hash.as_str().into());
     }
     update.exec(tx).await?;
-    if failed.class.is_config() && pause(tx, row, &failed.detail, now).await? {
+    if verdict.pauses && pause(tx, row, &failed.detail, now).await? {
         let event = Event {
             kind: EventKind::ProviderPaused,
             subject: format!("provider:{}", row.provider),

@@ -86,11 +86,12 @@ impl Refusal {
         Self::new(error.kind(), error.to_string())
     }
 
-    /// With how the provider's answer was understood; the class decides which problem it is.
-    pub(super) fn failed(class: FailureClass, detail: impl Into<String>) -> Self {
+    /// With how the provider's answer was understood; the class decides which problem it is. `pauses`: what is wrong
+    /// with the client is wrong for all accounts of the provider.
+    pub(super) fn failed(class: FailureClass, detail: impl Into<String>, pauses: bool) -> Self {
         let kind = match class {
             class if class.is_permanent() => &ACCOUNT_DEAD,
-            class if class.is_config() => &PROVIDER_PAUSED,
+            class if class.is_config() && pauses => &PROVIDER_PAUSED,
             FailureClass::RateLimited => &RATE_LIMITED,
             FailureClass::Timeout => &PROVIDER_TIMEOUT,
             _ => &PROVIDER_FAILED,
