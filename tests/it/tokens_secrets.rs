@@ -24,7 +24,8 @@ async fn planted(app: &TestApp) -> i64 {
     app.patch(&format!("{TOKENS}/{id}"), &json!({"refresh_token": SECRETS[1]})).root().send().await.expect(200);
     let database = app.database.connect().await;
     let mut row = refresh_token::Entity::find_by_id(id).one(&database).await.unwrap().unwrap().into_active_model();
-    row.access_token = Set(Some(place(id, "access_token").seal(&app.state.sealer, &Secret::new(SECRETS[3])).unwrap()));
+    let sealing = app.state.sealer.sealing(&database).await.unwrap();
+    row.access_token = Set(Some(place(id, "access_token").seal(&sealing, &Secret::new(SECRETS[3])).unwrap()));
     row.update(&database).await.unwrap();
     database.close().await.unwrap();
     id
