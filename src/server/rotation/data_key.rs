@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// How long running servers are waited for to take the new key: several times what they need.
-const WAIT: Duration = Duration::from_secs(30);
+const WAIT: Duration = Duration::from_secs(15);
 /// Time between two looks at that.
 const LOOK: Duration = Duration::from_millis(500);
 
