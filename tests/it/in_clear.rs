@@ -109,7 +109,9 @@ async fn nothing_stands_in_clear(database: Database) {
     said.post(TOKENS, &json!({"refresh_token": of[0].1, "provider": "stub", "proxy": format!("nonsense {proxy}")}))
         .await;
     said.post(TOKENS, &json!({"refresh_token": of[0].1, "provider": of[0].1, "proxy": proxy})).await;
-    said.post(TOKENS, &json!({"refresh_token": format!("{} {}", of[0].1, of[1].1), of[0].1.clone(): 1})).await;
+    // Who sends this is told which field it was; nobody else is.
+    let unknown = json!({"refresh_token": format!("{} {}", of[0].1, of[1].1), of[0].1.clone(): 1});
+    said.call("POST", TOKENS).json(&unknown).send().await.problem(422, "INVALID_REQUEST");
     let proxied =
         json!({"biz_id": "proxied", "refresh_token": stub.issue("proxied"), "provider": "stub", "proxy": proxy});
     said.post(TOKENS, &proxied).await.expect(201);
@@ -124,25 +126,12 @@ async fn nothing_stands_in_clear(database: Database) {
         .await
         .expect(201);
 
-    // Refreshes, good and bad.
+    // Refreshes that go well.
     let mut access_tokens = BTreeSet::new();
     for _ in 0..3 {
         let answer = said.post("/public-api/refresh", &json!({"biz_id": "good"})).await.expect(200);
         access_tokens.insert(answer["data"]["access_token"].as_str().unwrap().split('.').nth(1).unwrap().to_owned());
     }
-    channels.answer_next("400 Bad Request", &format!("{{\"code\": 400, \"message\": \"bad key {GOOD}\"}}"));
-    for name in &names {
-        let token = stub.current(name).unwrap();
-        let nth = names.iter().position(|one| one == name).unwrap();
-        stub.next(echoes(&token).remove(nth));
-        let answer = said.post("/public-api/refresh", &json!({"biz_id": name})).await;
-        assert!(answer.status >= 400, "{name}: {}", answer.text());
-        said.call("POST", "/public-api/providers/stub/resume").send().await;
-    }
-    stub.always(Act::Good);
-    said.post("/public-api/refresh", &json!({"biz_id": "proxied"})).await;
-    said.post(&format!("{TOKENS}/batch-refresh"), &json!({"filter": {}})).await.expect(202);
-    said.post("/public-api/jobs/refresh-tokens/run", &json!({})).await;
 
     // What the provider answered lies in the journal, since the database refuses it.
     stub.hold();
@@ -161,6 +150,22 @@ async fn nothing_stands_in_clear(database: Database) {
     connection.execute_unprepared("ALTER TABLE refresh_event_away RENAME TO refresh_event").await.unwrap();
     connection.close().await.unwrap();
     call.await.unwrap();
+
+    // What providers and targets send back.
+    channels.answer_next("400 Bad Request", &format!("{{\"code\": 400, \"message\": \"bad key {GOOD}\"}}"));
+    for name in &names {
+        let token = stub.current(name).unwrap();
+        let nth = names.iter().position(|one| one == name).unwrap();
+        stub.next(echoes(&token).remove(nth));
+        let answer = said.post("/public-api/refresh", &json!({"biz_id": name})).await;
+        assert!(answer.status >= 400, "{name}: {}", answer.text());
+        said.call("POST", "/public-api/providers/stub/resume").send().await;
+    }
+    stub.always(Act::Good);
+    said.post("/public-api/refresh", &json!({"biz_id": "proxied"})).await;
+    said.post(&format!("{TOKENS}/batch-refresh"), &json!({"filter": {}})).await.expect(202);
+    said.post("/public-api/jobs/refresh-tokens/run", &json!({})).await;
+
     eventually("what happened is told", async || !channels.received().is_empty()).await;
 
     // Everything that can be looked at.
@@ -207,6 +212,8 @@ async fn nothing_stands_in_clear(database: Database) {
     secrets.extend(access_tokens);
     secrets.extend([CLIENT_SECRET, HEADER, PARAM, PROXY_PASSWORD, GOOD, &Receiver::SECRET[6..]].map(str::to_owned));
     assert!(secrets.len() > 40, "{}", secrets.len());
+    let is_redacted = |(_, text): &&(String, String)| text.contains("is no good") && text.contains('…');
+    assert!(said.texts.iter().filter(is_redacted).count() > 5, "what providers say is told, without tokens");
     for (what, text) in &said.texts {
         // What was asked for is named in the first part.
         for secret in &secrets {
