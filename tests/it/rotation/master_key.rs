@@ -169,4 +169,37 @@ on_each_database! {
         assert!(String::from_utf8_lossy(&Process::run(&database, &["migrate", "status"]).stdout).contains("pending"));
         database.drop().await;
     }
+
+    async fn a_lost_master_key_costs_what_was_sealed_and_nothing_else(database: Database) {
+        let stub = Provider::start(&Clock::System);
+        let process = serve(&database).await;
+        connect(&process, &stub).await;
+        account(&process, &stub, "a").await;
+        refresh(&process, "a").await.expect(200);
+        let app = json!({"name": "Classworks", "developer_name": "ZeroCat"});
+        let app = process.call("POST", "/public-api/apps").json(&app).root().send().await.expect(201)["id"].clone();
+        let granted = process.call("POST", &format!("/apps/{app}/authorize")).json(&json!({"deviceUuid": "d"})).send().await;
+        let token = granted.expect(200)["token"].as_str().unwrap().to_owned();
+        process.call("PUT", "/kv/k").token(&token).json(&json!("kept")).send().await.expect(200);
+        stop(process);
+        // As docs/OPERATIONS.md has it.
+        let guide = include_str!("../../../docs/OPERATIONS.md");
+        let recipe = guide.split("**When the master key is lost**").nth(1).unwrap();
+        let recipe = recipe.split("```sql\n").nth(1).unwrap().split("```").next().unwrap();
+        for statement in recipe.split(";\n").filter(|statement| !statement.trim().is_empty()) {
+            execute(&database, statement).await;
+        }
+        let without: Vec<String> = read(secrets_file(&database)).lines().filter(|line| !line.contains("  master_key:")).map(str::to_owned).collect();
+        std::fs::write(secrets_file(&database), without.join("\n")).unwrap();
+        std::fs::remove_dir_all(data_folder(&database).join("rotation-journal")).unwrap();
+        let process = serve(&database).await;
+        assert_eq!(process.call("GET", "/kv/k").token(&token).send().await.expect(200), "kept");
+        let provider = process.call("PATCH", "/public-api/providers/stub").json(&json!({"client_secret": "anew"})).root().send().await;
+        provider.expect(200);
+        account(&process, &stub, "a").await;
+        refresh(&process, "a").await.expect(200);
+        assert!(!read(secrets_file(&database)).is_empty() && key_of(&read(secrets_file(&database))).len() == 64);
+        drop(process);
+        database.drop().await;
+    }
 }
