@@ -420,3 +420,12 @@ CREATE TABLE IF NOT EXISTS `notification_told` (
     KEY `notification_told_held` (`told_at`, `channel_id`),
     KEY `notification_told_notification` (`notification_id`)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
+
+-- Replicas whose rotation journal may be sealed under a data key or a later one.
+CREATE TABLE IF NOT EXISTS `key_holder` (
+    `instance` VARCHAR(64) NOT NULL PRIMARY KEY, -- data/instance_id
+    `key_id` BIGINT NOT NULL, -- the oldest that it may need
+    `updated_at` BIGINT NOT NULL,
+    CONSTRAINT `key_holder_key_id_fk` FOREIGN KEY (`key_id`) REFERENCES `sealing_key` (`id`),
+    KEY `key_holder_key` (`key_id`)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;

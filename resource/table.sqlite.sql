@@ -409,3 +409,11 @@ CREATE TABLE "notification_told" (
 CREATE INDEX "notification_told_last" ON "notification_told" ("channel_id", "event", "told_at");
 CREATE INDEX "notification_told_held" ON "notification_told" ("told_at", "channel_id");
 CREATE INDEX "notification_told_notification" ON "notification_told" ("notification_id");
+
+-- Replicas whose rotation journal may be sealed under a data key or a later one.
+CREATE TABLE "key_holder" (
+    "instance"   TEXT    NOT NULL PRIMARY KEY, -- data/instance_id
+    "key_id"     INTEGER NOT NULL REFERENCES "sealing_key" ("id"), -- the oldest that it may need
+    "updated_at" INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX "key_holder_key" ON "key_holder" ("key_id");

@@ -30,6 +30,7 @@ pub mod audit_event;
 pub mod device;
 pub mod idempotency_key;
 pub mod job;
+pub mod key_holder;
 pub mod kv_change;
 pub mod kv_store;
 pub mod lease;

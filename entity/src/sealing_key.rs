@@ -1,4 +1,4 @@
-//! `sealing_key`: data keys, each sealed under the master key. The newest active one seals; the others still open.
+//! `sealing_key`: data keys, each sealed under the master key. The newest one seals; the others still open until the rotation deletes them.
 
 use sea_orm::entity::prelude::*;
 

@@ -12,6 +12,7 @@ pub mod input;
 pub mod job;
 pub mod json_text;
 pub mod lease;
+pub mod master_key;
 pub mod metrics;
 pub mod page;
 pub mod patience;
@@ -21,6 +22,7 @@ pub mod redis;
 #[cfg(test)]
 pub(crate) mod scratch;
 pub mod sealed;
+pub mod sealer;
 pub mod search;
 pub mod secret;
 pub mod standard_webhooks;

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, resume_unwind};
 
 use futures_util::FutureExt;
+use sea_orm::{ActiveValue::Set, DatabaseTransaction, EntityTrait};
 use sqlx::{ConnectOptions, Executor, mysql::MySqlConnectOptions};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -18,7 +19,7 @@ use super::{
     wake::Wakeups,
 };
 use crate::config::{Config, DatabaseKind, Secret, Synchronous};
-use entity::UtcMillis;
+use entity::{UtcMillis, sealing_key};
 
 /// When scratch databases begin: 2026-11-21T04:31:00Z.
 pub(crate) const START: UtcMillis = UtcMillis(1_795_235_460_000);
@@ -77,11 +78,16 @@ async fn start(config: Config) -> State {
     let data_key = master.new_data_key().unwrap();
     let metrics = Metrics::new(START).unwrap();
     let writer = Writer::start(&config.database, metrics.commits()).await.unwrap();
+    let row = sealing_key::ActiveModel { id: Set(1), sealed_key: Set(data_key.clone()), created_at: Set(START) };
+    let insert = async move |tx: &DatabaseTransaction| {
+        Ok(sealing_key::Entity::insert(row.clone()).exec_without_returning(tx).await?)
+    };
+    writer.write(insert).await.unwrap();
     State::new(Shared {
         db: Db::connect(&config.database, 1, writer.generation()).await.unwrap(),
         writer,
         clock: Clock::manual(START),
-        sealer: Sealer::open(&master, &[(1, data_key)]).unwrap(),
+        sealer: Sealer::open(&master, &[(1, data_key)], None).unwrap(),
         passwords: Passwords::default(),
         redis: None,
         config,

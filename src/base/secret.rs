@@ -1,17 +1,17 @@
-//! Secrets: tokens that can be shown once, hashes that can be stored, passwords, and the sealer.
+//! Secrets: tokens that can be shown once, hashes that can be stored, passwords. The sealer is in [`super::sealer`].
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use argon2::{Argon2, PasswordHasher, PasswordVerifier};
-use aws_lc_rs::{
-    aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
-    constant_time, digest, rand,
-};
-use base64::{Engine, engine::general_purpose::STANDARD};
+use aws_lc_rs::{constant_time, digest, rand};
 use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 use zeroize::Zeroizing;
 
 use super::error::{Error, Result};
+pub use super::{
+    master_key::MasterKey,
+    sealer::{Sealer, Sealing},
+};
 pub use crate::config::Secret;
 
 /// Lower-case hex digits of `bytes`.
@@ -166,115 +166,6 @@ impl Passwords {
         let result = spawn_blocking(work).await.map_err(Error::internal)?;
         drop(permit);
         result
-    }
-}
-
-/// A 256-bit AES-GCM key.
-struct Key(LessSafeKey);
-
-impl Key {
-    fn new(bytes: &[u8]) -> Result<Self> {
-        let key = UnboundKey::new(&AES_256_GCM, bytes).map_err(|_| Error::internal("a key is not 32 bytes long"))?;
-        Ok(Self(LessSafeKey::new(key)))
-    }
-
-    /// Nonce and box, in base64. 96-bit random nonces are safe for 2^32 boxes of one key (NIST SP 800-38D §8.3).
-    fn seal(&self, purpose: &str, plain: &[u8]) -> Result<String> {
-        let nonce = random_bytes::<NONCE_LEN>()?;
-        let mut sealed = plain.to_vec();
-        self.0
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(purpose.as_bytes()), &mut sealed)
-            .map_err(|_| Error::internal("sealing failed"))?;
-        let mut whole = nonce.to_vec();
-        whole.extend_from_slice(&sealed);
-        Ok(STANDARD.encode(whole))
-    }
-
-    fn open(&self, purpose: &str, sealed: &str) -> Option<Zeroizing<Vec<u8>>> {
-        let whole = STANDARD.decode(sealed).ok()?;
-        let (nonce, boxed) = whole.split_first_chunk::<NONCE_LEN>()?;
-        let mut plain = Zeroizing::new(boxed.to_vec());
-        let aad = Aad::from(purpose.as_bytes());
-        let length = self.0.open_in_place(Nonce::assume_unique_for_key(*nonce), aad, &mut plain).ok()?.len();
-        plain.truncate(length);
-        Some(plain)
-    }
-}
-
-/// The master key of `security.master_key`: it seals data keys and nothing else.
-pub struct MasterKey(Key);
-
-impl MasterKey {
-    /// From 64 hex digits or standard base64 of 32 bytes.
-    ///
-    /// # Errors
-    /// When it is neither.
-    pub fn parse(text: &str) -> Result<Self> {
-        let bytes = Zeroizing::new(unhex(text).or_else(|| STANDARD.decode(text).ok()).unwrap_or_default());
-        Ok(Self(Key::new(&bytes)?))
-    }
-
-    /// A new data key in its box.
-    ///
-    /// # Errors
-    /// When the random source fails.
-    pub fn new_data_key(&self) -> Result<String> {
-        let key = Zeroizing::new(random_bytes::<32>()?);
-        self.0.seal("data-key", key.as_slice())
-    }
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> =
-        text.chars().map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect::<Option<_>>()?;
-    (digits.len() == 64)
-        .then(|| digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |byte, d| byte << 4 | d)).collect())
-}
-
-/// Seals values with the newest data key and opens what any of the data keys sealed.
-#[derive(Clone)]
-pub struct Sealer(Arc<Vec<(i64, Key)>>);
-
-impl Sealer {
-    /// Opens the data keys (id and box, oldest first) with the master key.
-    ///
-    /// # Errors
-    /// When a box does not open: the master key is not the one they were sealed with.
-    pub fn open(master: &MasterKey, data_keys: &[(i64, String)]) -> Result<Self> {
-        let open = |(id, boxed): &(i64, String)| {
-            let bytes =
-                master.0.open("data-key", boxed).ok_or_else(|| Error::internal("the master key is a wrong one"))?;
-            Ok((*id, Key::new(&bytes)?))
-        };
-        Ok(Self(Arc::new(data_keys.iter().map(open).collect::<Result<_>>()?)))
-    }
-
-    /// `plain` in a box that opens only for the same purpose: `<data key id>.<base64>`.
-    ///
-    /// # Errors
-    /// When there is no data key, or the random source fails.
-    pub fn seal(&self, purpose: &str, plain: &[u8]) -> Result<String> {
-        let (id, key) = self.0.last().ok_or_else(|| Error::internal("there is no data key"))?;
-        Ok(format!("{id}.{}", key.seal(purpose, plain)?))
-    }
-
-    /// What is in the box.
-    ///
-    /// # Errors
-    /// When its data key is unknown, it was sealed for another purpose, or it was changed.
-    pub fn unseal(&self, purpose: &str, sealed: &str) -> Result<Zeroizing<Vec<u8>>> {
-        let opened = sealed.split_once('.').and_then(|(id, boxed)| {
-            let id: i64 = id.parse().ok()?;
-            let (_, key) = self.0.iter().find(|(known, _)| *known == id)?;
-            key.open(purpose, boxed)
-        });
-        opened.ok_or_else(|| Error::internal("a sealed value does not open"))
-    }
-}
-
-impl fmt::Debug for Sealer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Sealer({} keys)", self.0.len())
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
     admin::reset_password,
     base::{clock::Clock, commit::Writer, metrics::CommitMetrics, secret::Passwords},
     config::{Config, Secret, secrets},
+    server::prove_master_key,
 };
 
 /// Shortest password, in characters.
@@ -30,7 +31,7 @@ pub(super) enum Command {
 impl Command {
     pub(super) fn run(&self, global: &Global) -> Outcome {
         let Self::Password { username } = self;
-        let config = global.load_for_database()?;
+        let mut config = global.load_for_database()?;
         let username = username.clone().unwrap_or_else(|| config.auth.username.clone());
         let given = if stdin().is_terminal() { None } else { Some(read_stdin()?).filter(|text| !text.is_empty()) };
         if given.as_ref().is_some_and(|text| text.chars().count() < SHORTEST) {
@@ -40,7 +41,7 @@ impl Command {
             Some(text) => (Secret::new(text.as_str()), false),
             None => (generated()?, true),
         };
-        runtime()?.block_on(set(&config, username.clone(), &password))?;
+        runtime()?.block_on(set(&mut config, username.clone(), &password))?;
         let shown = is_new.then(|| password.expose());
         if global.json {
             say_line(format_args!("{:#}", json!({ "username": username, "password": shown })));
@@ -58,7 +59,8 @@ fn generated() -> Result<Secret, String> {
     values.remove("auth.password").ok_or_else(|| "no password was generated".to_owned())
 }
 
-async fn set(config: &Config, username: String, password: &Secret) -> Result<(), String> {
+async fn set(config: &mut Config, username: String, password: &Secret) -> Result<(), String> {
+    prove_master_key(config).await?;
     let hash = Passwords::default().hash(password.expose()).await.map_err(|error| explained(&error))?;
     let now = Clock::System.now();
     let commits = CommitMetrics::new().map_err(|error| error.to_string())?;

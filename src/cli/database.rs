@@ -9,6 +9,7 @@ use crate::{
         metrics::CommitMetrics,
     },
     config::Config,
+    server::prove_master_key,
 };
 
 /// For reading and for writing.
@@ -27,14 +28,22 @@ pub(super) fn with_database<T>(
     let done = runtime()?.block_on(async {
         let session = open(config).await?;
         let done = work(&session).await.map_err(|error| explained(&error));
-        session.writer.close().await;
-        session.db.close().await;
+        session.close().await;
         done
     });
     Ok(done?)
 }
 
-async fn open(config: Config) -> Result<Session, String> {
+impl Session {
+    pub(super) async fn close(&self) {
+        self.writer.close().await;
+        self.db.close().await;
+    }
+}
+
+/// Opens the database, with an up-to-date schema and the proof that the master key is its own.
+pub(super) async fn open(mut config: Config) -> Result<Session, String> {
+    prove_master_key(&mut config).await?;
     db::migrate(&config.database, config.database.auto_migrate).await?;
     let commits = CommitMetrics::new().map_err(|error| error.to_string())?;
     let writer = Writer::start(&config.database, commits).await?;

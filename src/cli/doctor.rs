@@ -10,7 +10,7 @@ use super::{Failure, Global, Outcome, runtime, say_line};
 use crate::{
     base::{clock::Clock, db::open_for_migration, metrics::Metrics, redis::Redis},
     config::{Config, DatabaseKind, Loaded},
-    server::watch::space_wrong,
+    server::{prove_master_key, watch::space_wrong},
 };
 
 /// Difference of two clocks that is still well, in seconds: of a database's and ours.
@@ -36,6 +36,7 @@ pub(super) fn run(global: &Global) -> Outcome {
             findings.push(finding("clock", clock()));
             let runtime = runtime()?;
             findings.extend(runtime.block_on(database(&loaded.config)));
+            findings.push(finding("master key", runtime.block_on(master_key(&loaded.config))));
             findings.extend(runtime.block_on(redis(&loaded.config)));
         }
         Err(Failure::Failed(lines)) => findings.push(finding("configuration", Err(lines.join("; ")))),
@@ -138,6 +139,15 @@ async fn database(config: &Config) -> Vec<Finding> {
     }
     let _ = db.close().await;
     findings
+}
+
+/// Whether the master key is the database's.
+async fn master_key(config: &Config) -> Result<String, String> {
+    if config.security.master_key.is_empty() {
+        return Ok("none yet; a database that was initialised needs its own".to_owned());
+    }
+    let fits = prove_master_key(&mut config.clone()).await;
+    fits.map(|()| "fits the database, or that is new".to_owned())
 }
 
 /// The Redis that replicas share, where one is configured.

@@ -10,6 +10,7 @@ use super::{Failure, Global, Outcome, runtime, say, say_line};
 use crate::{
     base::db::{ServerLock, with_migration_lock},
     config::Config,
+    server::prove_master_key,
 };
 
 #[derive(Args)]
@@ -53,14 +54,14 @@ impl From<Word> for migration::Command {
 
 impl Migrate {
     pub(super) fn run(&self, global: &Global) -> Outcome {
-        let config = global.load_for_database()?;
+        let mut config = global.load_for_database()?;
         let command = migration::Command::from(self.command);
         if command.destroys_data() && !self.yes && !confirmed() {
             return Err(Failure::Undecided(
                 "this deletes rows of Latchkey's tables; nothing was changed. Add --yes to do it.".to_owned(),
             ));
         }
-        let report = runtime()?.block_on(carry_out(&config, command))?;
+        let report = runtime()?.block_on(carry_out(&mut config, command))?;
         if global.json {
             let rows = report.lines().filter_map(|line| line.split_once("  "));
             let rows: Vec<_> = rows.map(|(state, name)| json!({ "name": name, "state": state })).collect();
@@ -72,11 +73,15 @@ impl Migrate {
     }
 }
 
-async fn carry_out(config: &Config, command: migration::Command) -> Result<String, String> {
+async fn carry_out(config: &mut Config, command: migration::Command) -> Result<String, String> {
     // A server must not lose its tables under its feet; looking at them is harmless.
     let _lock = match command {
         migration::Command::Status => None,
-        _ => ServerLock::take(&config.database)?,
+        _ => {
+            let lock = ServerLock::take(&config.database)?;
+            prove_master_key(config).await?;
+            lock
+        }
     };
     with_migration_lock(&config.database, async |db| {
         Migrator::run(command, db).await.map_err(|error| format!("the schema cannot be changed: {error}"))

@@ -7,6 +7,7 @@ mod config;
 mod database;
 mod devices;
 mod doctor;
+mod keys;
 mod migrate;
 mod openapi;
 mod providers;
@@ -81,6 +82,8 @@ enum Command {
     /// Works on administrators.
     #[command(subcommand)]
     Admin(admin::Command),
+    RotateMasterKey(keys::RotateMasterKey),
+    RotateDataKey(keys::RotateDataKey),
     /// Looks over configuration, files and database, and says what is wrong.
     Doctor,
 }
@@ -116,6 +119,8 @@ pub fn main() -> ExitCode {
         Command::Providers(command) => command.run(&global),
         Command::Tokens(command) => command.run(&global),
         Command::Admin(command) => command.run(&global),
+        Command::RotateMasterKey(command) => command.run(&global),
+        Command::RotateDataKey(command) => command.run(&global),
         Command::Doctor => doctor::run(&global),
     };
     let (code, lines) = match outcome {
@@ -144,10 +149,15 @@ impl Global {
 
     /// The configuration of a command that works on the database.
     fn load_for_database(&self) -> Result<Config, Failure> {
-        let config = self.load()?.config;
-        entity::table::set_prefix(&config.database.table_prefix);
-        migration::set_table_prefix(&config.database.table_prefix);
-        Ok(config)
+        Ok(self.load_all_for_database()?.config)
+    }
+
+    /// The same, with where each value came from.
+    fn load_all_for_database(&self) -> Result<Loaded, Failure> {
+        let loaded = self.load()?;
+        entity::table::set_prefix(&loaded.config.database.table_prefix);
+        migration::set_table_prefix(&loaded.config.database.table_prefix);
+        Ok(loaded)
     }
 }
 

@@ -6,6 +6,8 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
+use super::security::decode_key;
+
 /// What is printed in the place of a secret.
 pub const REDACTED: &str = "[redacted]";
 
@@ -25,6 +27,11 @@ impl Secret {
     /// The text itself. Never log it, never put it into an error.
     pub fn expose(&self) -> &str {
         &self.0
+    }
+
+    /// The bytes of a key: exactly 32, as 64 hex digits or as standard base64 with padding (RFC 4648 section 4).
+    pub fn key_bytes(&self) -> Option<Zeroizing<[u8; 32]>> {
+        decode_key(&self.0)
     }
 
     /// True when no secret is set.

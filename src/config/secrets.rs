@@ -19,8 +19,11 @@ use super::{Config, Secret, load, table};
 /// The file's name.
 pub const FILE_NAME: &str = "secrets.yml";
 
+/// The key that seals data keys.
+pub const MASTER_KEY: &str = "security.master_key";
+
 /// The secrets that are generated when they are missing.
-pub const GENERATED: [&str; 4] = ["auth.password", "auth.jwt_secret", "auth.api_secret", "security.master_key"];
+pub const GENERATED: [&str; 4] = ["auth.password", "auth.jwt_secret", "auth.api_secret", MASTER_KEY];
 
 /// Letters and digits without those that look alike (`0 O o`, `1 l I i`).
 const ALPHABET: &[u8] = b"abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
@@ -106,6 +109,36 @@ pub fn write(path: &Path, values: &BTreeMap<&'static str, Secret>) -> Result<(),
         let origin = Origin::Secrets { file: path.to_owned(), line: 0 };
         ConfigError::general(origin, format!("the file cannot be written: {error}"))
     })
+}
+
+/// The master key that a rotation is about to put in the place of the one in `secrets.yml` at `path`, if one was begun.
+pub fn next(path: &Path) -> Result<Option<Secret>, ConfigError> {
+    let next = next_file(path);
+    if !next.exists() {
+        return Ok(None);
+    }
+    Ok(load::secrets_in(&next)?.remove(MASTER_KEY))
+}
+
+/// Keeps a master key beside `secrets.yml`, until the database has taken it. When this returns, it is on the disk.
+pub fn write_next(path: &Path, master_key: &Secret) -> Result<(), ConfigError> {
+    write(&next_file(path), &BTreeMap::from([(MASTER_KEY, master_key.clone())]))
+}
+
+/// Puts the master key from beside `secrets.yml` into it.
+pub fn adopt_next(path: &Path, master_key: &Secret) -> Result<(), ConfigError> {
+    write(path, &BTreeMap::from([(MASTER_KEY, master_key.clone())]))?;
+    match fs::remove_file(next_file(path)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            let origin = Origin::Secrets { file: next_file(path), line: 0 };
+            Err(ConfigError::general(origin, format!("the file cannot be removed: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn next_file(path: &Path) -> PathBuf {
+    path.with_file_name("secrets.next.yml")
 }
 
 fn render(values: &BTreeMap<&'static str, Secret>) -> Zeroizing<String> {

@@ -25,7 +25,7 @@ pub struct Security {
 impl Security {
     /// The bytes of `master_key`; `None` when it is empty. A loaded configuration holds no other kind.
     pub fn master_key_bytes(&self) -> Option<Zeroizing<[u8; 32]>> {
-        decode_key(self.master_key.expose())
+        self.master_key.key_bytes()
     }
 }
 

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::{ConfigError, Origin};
-use super::security::decode_key;
 use super::{Config, DatabaseKind, Loaded, Mode, Secret};
 
 /// Secrets that stand in documentation, ours or the older systems', and in the heads of everyone who guesses.
@@ -46,7 +45,7 @@ const MIN_PASSWORD: usize = 12;
 type Wrong = (&'static str, String);
 
 /// Checks values against each other; each error carries the origin of its value.
-pub(super) fn check(config: &Config, origins: &BTreeMap<&'static str, Origin>) -> Vec<ConfigError> {
+pub fn check(config: &Config, origins: &BTreeMap<&'static str, Origin>) -> Vec<ConfigError> {
     let mut wrong = Vec::new();
     server(config, &mut wrong);
     database(config, &mut wrong);
@@ -165,7 +164,7 @@ fn texts(config: &Config, wrong: &mut Vec<Wrong>) {
 /// The form of secrets, in every mode. No message holds a value.
 fn secrets(config: &Config, wrong: &mut Vec<Wrong>) {
     let master_key = &config.security.master_key;
-    if !master_key.is_empty() && decode_key(master_key.expose()).is_none() {
+    if !master_key.is_empty() && master_key.key_bytes().is_none() {
         let message = "must be exactly 32 bytes, as 64 hex digits or as standard base64 with padding";
         wrong.push(("security.master_key", message.into()));
     }

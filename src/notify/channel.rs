@@ -115,7 +115,7 @@ pub(super) async fn create(
         updated_at: Set(now),
     };
     let made = row.insert(tx).await.map_err(taken)?;
-    let sealed = place(made.id).seal(sealer, &new.config.write())?;
+    let sealed = place(made.id).seal(&sealer.sealing(tx).await?, &new.config.write())?;
     let boxed = ActiveModel { id: Unchanged(made.id), config: Set(sealed), ..Default::default() };
     let made = Entity::update(boxed).exec(tx).await?;
     let changes = json!({
@@ -149,7 +149,7 @@ pub(super) async fn change(
     let members = old_config.changed(&new_config);
     let mut new = change.applied_to(&old);
     if !members.is_empty() {
-        new.config = place(id).seal(sealer, &new_config.write())?;
+        new.config = place(id).seal(&sealer.sealing(tx).await?, &new_config.write())?;
     }
     if !members.is_empty() || (new.enabled && !old.enabled) {
         new.paused_until = None;

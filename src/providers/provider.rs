@@ -148,7 +148,7 @@ pub(super) async fn create(
 
 /// Writes all columns of a row that is held.
 async fn store(tx: &impl ConnectionTrait, sealer: &Sealer, mut row: Model, secrets: &Secrets) -> Result<Model> {
-    let boxes = secrets.seal(sealer, row.id)?;
+    let boxes = secrets.seal(&sealer.sealing(tx).await?, row.id)?;
     row.client_secret = boxes.client_secret;
     row.extra_params = boxes.extra_params;
     row.headers = boxes.headers;

@@ -7,7 +7,7 @@ use entity::provider::Model;
 use crate::base::{
     error::{Error, Result},
     sealed::Place,
-    secret::{Sealer, Secret},
+    secret::{Sealer, Sealing, Secret},
 };
 
 /// Names, and values that are not shown.
@@ -57,8 +57,8 @@ impl Secrets {
     ///
     /// # Errors
     /// 500 when sealing fails.
-    pub(super) fn seal(&self, sealer: &Sealer, id: i64) -> Result<Boxes> {
-        let seal = |column: &'static str, text: &Secret| place(id, column).seal(sealer, text);
+    pub(super) fn seal(&self, sealing: &Sealing, id: i64) -> Result<Boxes> {
+        let seal = |column: &'static str, text: &Secret| place(id, column).seal(sealing, text);
         let object = |column: &'static str, hidden: &Hidden| {
             let text = (!hidden.is_empty()).then(|| as_json(hidden)).transpose()?;
             text.map(|text| seal(column, &text)).transpose()

@@ -1,14 +1,13 @@
-//! What happens once in a database's life, and the proof at every later start that the secrets still belong to it.
+//! What happens once in a database's life, and the proof at every later start, in [`super::proof`], that the secrets still belong to it.
 //!
 //! The order makes every interruption harmless: generated secrets are on the disk before the database counts as
 //! initialised, and it becomes so in one transaction, together with its first data key and its first admin. Two
 //! processes that begin at the same time are told apart by the primary key of `initialised_at`.
 
-use std::collections::BTreeMap;
-
 use entity::{UtcMillis, meta, sealing_key};
 use sea_orm::{ActiveValue::Set, DatabaseTransaction, EntityTrait, QueryOrder, SqlErr};
 
+use super::proof::{INITIALISED, JWT_SECRET, MASTER_KEY, check, facts, jwt_fingerprint, master_key_fingerprint};
 use crate::{
     admin,
     base::{
@@ -16,15 +15,12 @@ use crate::{
         commit::Writer,
         db::{Db, StartError},
         error::{Error, Result},
-        secret::{MasterKey, Passwords, Sealer, sha256_hex},
+        secret::{MasterKey, Passwords, Sealer},
     },
-    config::{Config, Secret, secrets},
+    config::{Config, secrets},
     providers,
 };
 
-pub(super) const INITIALISED: &str = "initialised_at";
-const MASTER_KEY: &str = "master_key_fingerprint";
-const JWT_SECRET: &str = "jwt_secret_fingerprint";
 const PROVIDERS_SEEDED: &str = "providers_seeded_at";
 
 /// Initialises a new database, or checks that the secrets are those of an old one. Answers the configuration with
@@ -38,11 +34,11 @@ pub(super) async fn prepare(
     writer: &Writer,
     clock: &Clock,
 ) -> Result<(Config, Sealer), StartError> {
-    if !facts(db).await?.contains_key(INITIALISED) {
+    if !facts(db.orm()).await?.contains_key(INITIALISED) {
         generate(&mut config)?;
         initialise(&config, writer, clock.now()).await?;
     }
-    check(&config, &facts(db).await?)?;
+    check(&config, &facts(db.orm()).await?)?;
     let sealer = open_sealer(&config, db).await?;
     seed_providers(&sealer, writer, clock.now()).await?;
     Ok((config, sealer))
@@ -60,7 +56,7 @@ pub async fn open_sealer(config: &Config, db: &Db) -> Result<Sealer, StartError>
     if keys.is_empty() {
         return Err("the database has not been initialised: start the service once".to_owned());
     }
-    Sealer::open(&master, &keys).map_err(|error| text(&error))
+    Sealer::open(&master, &keys, Some(&config.database)).map_err(|error| text(&error))
 }
 
 /// Makes the first providers, once in a database's life: those that an admin deletes do not come back.
@@ -74,11 +70,6 @@ async fn seed_providers(sealer: &Sealer, writer: &Writer, now: UtcMillis) -> Res
         }
     };
     writer.write(work).await.map_err(|error| text(&error))
-}
-
-async fn facts(db: &Db) -> Result<BTreeMap<String, String>, StartError> {
-    let rows = meta::Entity::find().all(db.orm()).await;
-    Ok(rows.map_err(|error| error.to_string())?.into_iter().map(|row| (row.name, row.value)).collect())
 }
 
 /// Generates the secrets that are missing, keeps them in `secrets.yml` and tells the operator, this once.
@@ -116,7 +107,10 @@ async fn initialise(config: &Config, writer: &Writer, now: UtcMillis) -> Result<
         .and_then(|master| master.new_data_key())
         .map_err(|error| text(&error))?;
     let username = config.auth.username.clone();
-    let facts = [(MASTER_KEY, master_key_fingerprint(config)), (JWT_SECRET, jwt_fingerprint(&config.auth.jwt_secret))];
+    let facts = [
+        (MASTER_KEY, master_key_fingerprint(&config.security.master_key)),
+        (JWT_SECRET, jwt_fingerprint(&config.auth.jwt_secret)),
+    ];
     let work = async move |tx: &DatabaseTransaction| {
         if !note(tx, INITIALISED, now.to_string()).await? {
             return Ok(());
@@ -141,43 +135,6 @@ async fn note(tx: &DatabaseTransaction, name: &str, value: String) -> Result<boo
         Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => Ok(false),
         Err(error) => Err(error.into()),
     }
-}
-
-/// Refuses a missing secret and one that is not the database's. The password may be missing: it was only for the first
-/// admin.
-fn check(config: &Config, facts: &BTreeMap<String, String>) -> Result<(), StartError> {
-    if let Some(name) = secrets::missing(config).into_iter().find(|name| *name != "auth.password") {
-        return Err(format!(
-            "{name} is missing. The database has been initialised, so nothing is generated: \
-             restore the value, or secrets.yml, from your backup."
-        ));
-    }
-    let secrets = [
-        ("security.master_key", MASTER_KEY, master_key_fingerprint(config)),
-        ("auth.jwt_secret", JWT_SECRET, jwt_fingerprint(&config.auth.jwt_secret)),
-    ];
-    for (name, fact, fingerprint) in secrets {
-        if facts.get(fact) != Some(&fingerprint) {
-            return Err(format!("{name} is not the one this database was initialised with: restore that one."));
-        }
-    }
-    Ok(())
-}
-
-/// Of the key's bytes, so that the same key in hex and in base64 counts as the same.
-fn master_key_fingerprint(config: &Config) -> String {
-    let bytes = config.security.master_key_bytes();
-    fingerprint("master_key", bytes.as_ref().map_or(&[], |bytes| bytes.as_slice()))
-}
-
-fn jwt_fingerprint(secret: &Secret) -> String {
-    fingerprint("jwt_secret", secret.expose().as_bytes())
-}
-
-fn fingerprint(name: &str, secret: &[u8]) -> String {
-    let mut input = zeroize::Zeroizing::new(format!("latchkey fingerprint of {name}\0").into_bytes());
-    input.extend_from_slice(secret);
-    sha256_hex(&input)
 }
 
 /// An error for the operator, who may see the cause.

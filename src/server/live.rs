@@ -5,11 +5,10 @@ use std::time::Duration;
 use actix_web::web::{Data, ServiceConfig};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{instance, jobs, replica::Replica};
+use super::{instance, jobs, proof, replica::Replica, rotation};
 use crate::{
     admin::SecretWatch,
     base::{db::StartError, http_client::HttpClient, state::State},
-    config::secrets,
     devices::{AddressRates, Meter},
     kv::{self, Store},
     notify::{self, Language, Notifier},
@@ -57,7 +56,10 @@ impl Live {
     pub(super) async fn start(state: &State) -> Result<Self, StartError> {
         let instance = instance::name(&state.config.database)?;
         let replica = Replica::take(state, &instance).await?;
-        let live = Self::begin(state, &instance, replica.clone()).await;
+        let live = match proof::prove_still(state).await {
+            Ok(()) => Self::begin(state, &instance, replica.clone()).await,
+            Err(error) => Err(error),
+        };
         if live.is_err() {
             replica.leave().await;
         }
@@ -77,7 +79,7 @@ impl Live {
             .with(notify::KIND, notifier.clone());
         let outbox = Outbox::new(state.clone(), instance, couriers)?;
         outbox.start().await?;
-        let journal = secrets::file_for(&state.config.database).with_file_name("rotation-journal");
+        let journal = rotation::journal_folder(&state.config.database);
         let refresher = Refresher::start(state.clone(), providers.clone(), outbox.clone(), instance, journal).await;
         let refresher =
             refresher.map_err(|error| format!("the refreshes of a former life cannot be settled: {error}"))?;

@@ -13,7 +13,9 @@ pub mod logging;
 pub mod openapi;
 mod pages;
 mod problems;
+mod proof;
 mod replica;
+pub mod rotation;
 pub mod routes;
 mod tls;
 pub mod watch;
@@ -25,7 +27,7 @@ use tokio::{signal::unix, task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
 use utoipa_actix_web::AppExt;
 
-pub use self::first_start::open_sealer;
+pub use self::{first_start::open_sealer, proof::prove_master_key};
 use self::{frame::Frame, live::Live};
 use crate::{
     base::{
@@ -82,12 +84,13 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
 }
 
 /// Everything but HTTP and jobs.
-async fn prepare(config: Config, clock: Clock) -> Result<(State, Option<ServerLock>), StartError> {
+async fn prepare(mut config: Config, clock: Clock) -> Result<(State, Option<ServerLock>), StartError> {
     entity::table::set_prefix(&config.database.table_prefix);
     migration::set_table_prefix(&config.database.table_prefix);
     let lock = ServerLock::take(&config.database)?;
     let metrics = Metrics::new(clock.now())?;
     let redis = Redis::connect(&config, &metrics).await?;
+    proof::prove_all(&mut config).await?;
     db::migrate(&config.database, config.database.auto_migrate).await?;
     let writer = Writer::start(&config.database, metrics.commits()).await?;
     let db = Db::connect(&config.database, workers(&config.server), writer.generation()).await?;

@@ -73,12 +73,17 @@ fn place(id: i64) -> Place<'static> {
     Place { table: "token_sink", id, column: "secrets" }
 }
 
-fn sealed(sealer: &Sealer, id: i64, secrets: &Map<String, Value>) -> Result<Option<String>> {
+async fn sealed(
+    tx: &impl ConnectionTrait,
+    sealer: &Sealer,
+    id: i64,
+    secrets: &Map<String, Value>,
+) -> Result<Option<String>> {
     if secrets.is_empty() {
         return Ok(None);
     }
     let text = serde_json::to_string(secrets).map_err(Error::internal)?;
-    Ok(Some(place(id).seal(sealer, &Secret::new(text))?))
+    Ok(Some(place(id).seal(&sealer.sealing(tx).await?, &Secret::new(text))?))
 }
 
 fn taken(error: DbErr) -> Error {
@@ -115,7 +120,7 @@ pub async fn create(
     };
     let row = row.insert(tx).await.map_err(taken)?;
     // The box is bound to the row's number, which is known only now.
-    let Some(sealed) = sealed(sealer, row.id, &secrets)? else { return Ok(row) };
+    let Some(sealed) = sealed(tx, sealer, row.id, &secrets).await? else { return Ok(row) };
     Ok(ActiveModel { id: Unchanged(row.id), secrets: Set(Some(sealed)), ..Default::default() }.update(tx).await?)
 }
 
@@ -145,7 +150,7 @@ pub async fn update(
         let (shown, secrets) = split(whole);
         anew = secrets.keys().filter(|name| config.contains_key(*name)).cloned().collect();
         row.config = Set(json!(shown).to_string());
-        row.secrets = Set(sealed(sealer, id, &secrets)?);
+        row.secrets = Set(sealed(tx, sealer, id, &secrets).await?);
     }
     if let Patch::Value(name) = patch.name {
         row.name = Set(name);

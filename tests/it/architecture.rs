@@ -34,7 +34,7 @@ const WRITERS: &[(&str, &[&str])] = &[
     ("settings", &["setting"]),
     ("sinks", &["sink_link", "token_sink"]),
     ("scheduler", &["job", "task", "task_item"]),
-    ("tokens", &["refresh_event", "refresh_token"]),
+    ("tokens", &["key_holder", "refresh_event", "refresh_token"]),
 ];
 
 /// Most lines of a file, without its tests.

@@ -337,7 +337,7 @@ macro_rules! every_entity_reads_its_table {
 }
 
 every_entity_reads_its_table! {
-    admin_session admin_user api_secret app app_install attempt audit_event device idempotency_key job kv_change kv_store
+    admin_session admin_user api_secret app app_install attempt audit_event device idempotency_key job key_holder kv_change kv_store
     lease meta notification notification_channel notification_told outbox provider refresh_event refresh_token replica
     sealing_key setting sink_link task task_item token_sink
 }

@@ -1,13 +1,13 @@
 //! Tokens and proxies: where they are, where they are not, and who is shown them.
 
-use std::fs;
+use std::path::PathBuf;
 
 use entity::{refresh_event, refresh_token};
 use latchkey::base::{sealed::Place, secret::Secret};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait, IntoActiveModel};
 use serde_json::{Value, json};
 
-use crate::kit::{Database, TestApp, block_on};
+use crate::kit::{Database, TestApp, block_on, holds};
 
 const TOKENS: &str = "/public-api/tokens";
 const SECRETS: [&str; 4] =
@@ -24,7 +24,8 @@ async fn planted(app: &TestApp) -> i64 {
     app.patch(&format!("{TOKENS}/{id}"), &json!({"refresh_token": SECRETS[1]})).root().send().await.expect(200);
     let database = app.database.connect().await;
     let mut row = refresh_token::Entity::find_by_id(id).one(&database).await.unwrap().unwrap().into_active_model();
-    row.access_token = Set(Some(place(id, "access_token").seal(&app.state.sealer, &Secret::new(SECRETS[3])).unwrap()));
+    let sealing = app.state.sealer.sealing(&database).await.unwrap();
+    row.access_token = Set(Some(place(id, "access_token").seal(&sealing, &Secret::new(SECRETS[3])).unwrap()));
     row.update(&database).await.unwrap();
     database.close().await.unwrap();
     id
@@ -148,17 +149,21 @@ fn the_file_of_the_database_holds_no_secret() {
     block_on(async {
         let app = TestApp::start(Database::sqlite()).await;
         planted(&app).await;
+        let seen = |files: Vec<(PathBuf, Vec<u8>)>| {
+            let mut seen = 0;
+            for (path, bytes) in files {
+                for secret in SECRETS {
+                    assert!(!holds(&bytes, secret), "{secret} is in {}", path.display());
+                }
+                seen += bytes.len();
+            }
+            assert!(seen > 100_000, "{seen}");
+        };
+        seen(app.database.files());
         let folder = app.database.folder.clone();
         app.halt().await;
-        let mut seen = 0;
-        for file in fs::read_dir(&folder).unwrap() {
-            let bytes = fs::read(file.unwrap().path()).unwrap();
-            for secret in SECRETS {
-                assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "{secret}");
-            }
-            seen += bytes.len();
-        }
-        assert!(seen > 100_000, "{seen}");
-        fs::remove_dir_all(folder).unwrap();
+        let database = Database { folder, name: None };
+        seen(database.files());
+        database.drop().await;
     });
 }

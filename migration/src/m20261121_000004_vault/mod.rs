@@ -16,5 +16,6 @@ pub(crate) const SCRIPT: Script = Script {
         "notification_channel",
         "notification",
         "notification_told",
+        "key_holder",
     ],
 };

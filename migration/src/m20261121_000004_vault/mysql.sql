@@ -187,3 +187,12 @@ CREATE TABLE IF NOT EXISTS `{p}notification_told` (
     KEY `{p}notification_told_held` (`told_at`, `channel_id`),
     KEY `{p}notification_told_notification` (`notification_id`)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
+
+-- Replicas whose rotation journal may be sealed under a data key or a later one.
+CREATE TABLE IF NOT EXISTS `{p}key_holder` (
+    `instance` VARCHAR(64) NOT NULL PRIMARY KEY, -- data/instance_id
+    `key_id` BIGINT NOT NULL, -- the oldest that it may need
+    `updated_at` BIGINT NOT NULL,
+    CONSTRAINT `{p}key_holder_key_id_fk` FOREIGN KEY (`key_id`) REFERENCES `{p}sealing_key` (`id`),
+    KEY `{p}key_holder_key` (`key_id`)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;

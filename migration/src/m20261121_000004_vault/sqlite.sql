@@ -182,3 +182,11 @@ CREATE TABLE "{p}notification_told" (
 CREATE INDEX "{p}notification_told_last" ON "{p}notification_told" ("channel_id", "event", "told_at");
 CREATE INDEX "{p}notification_told_held" ON "{p}notification_told" ("told_at", "channel_id");
 CREATE INDEX "{p}notification_told_notification" ON "{p}notification_told" ("notification_id");
+
+-- Replicas whose rotation journal may be sealed under a data key or a later one.
+CREATE TABLE "{p}key_holder" (
+    "instance"   TEXT    NOT NULL PRIMARY KEY, -- data/instance_id
+    "key_id"     INTEGER NOT NULL REFERENCES "{p}sealing_key" ("id"), -- the oldest that it may need
+    "updated_at" INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX "{p}key_holder_key" ON "{p}key_holder" ("key_id");

@@ -23,6 +23,7 @@ use crate::config::{self, DatabaseKind, Synchronous};
 pub(super) use self::pool::open_writers;
 pub use self::{
     lock::ServerLock,
+    pool::open_readers,
     schema::{migrate, open_for_migration, with_migration_lock},
     sqlite::Generation,
 };

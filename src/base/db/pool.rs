@@ -43,6 +43,14 @@ pub(in crate::base) async fn open_writers(
     open(config, PoolSizes::of(config, 1).writers, false).await
 }
 
+/// A connection for a few reads beside everything else.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn open_readers(config: &config::Database) -> Result<DatabaseConnection, StartError> {
+    Ok(open(config, 1, true).await?.0)
+}
+
 pub(super) async fn open(
     config: &config::Database,
     connections: u32,

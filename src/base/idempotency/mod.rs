@@ -22,7 +22,8 @@ use serde_json::Value;
 use self::mark::Begun;
 use super::{
     error::{Class, Error, Kind, Result},
-    secret::sha256_hex,
+    sealed::Place,
+    secret::{Secret, sha256_hex},
     state::State,
 };
 
@@ -32,8 +33,6 @@ pub use self::mark::purge;
 pub const KEPT_MS: i64 = 24 * 60 * 60 * 1000;
 /// After how many milliseconds the mark of a request that never ended lapses.
 pub const MARK_MS: i64 = 60 * 1000;
-/// What the stored answers are sealed for.
-const PURPOSE: &str = "idempotency";
 
 /// 409
 pub static IDEMPOTENCY_IN_PROGRESS: Kind = Kind::new(
@@ -128,7 +127,7 @@ where
     let id = sha256_hex(&framed(&[caller, req.method().as_str(), req.path(), key]));
     let request = Request { id, body_hash: sha256_hex(body) };
     match begin(state, request.clone()).await? {
-        Begun::Done { status, answer } => replay(state, status, &answer),
+        Begun::Done { status, answer } => replay(state, &request.id, status, &answer),
         Begun::Running => {
             Err(IDEMPOTENCY_IN_PROGRESS.error("The first request with this Idempotency-Key still runs.").retry_after(1))
         }
@@ -179,7 +178,8 @@ where
             let answer = effect(tx).await?;
             let still_ours = if answer.status.is_success() {
                 let kept = Kept { location: answer.location.clone(), body: answer.body.clone() };
-                let sealed = sealer.seal(PURPOSE, &serde_json::to_vec(&kept).map_err(Error::internal)?)?;
+                let text = Secret::new(serde_json::to_string(&kept).map_err(Error::internal)?);
+                let sealed = place(&id).seal(&sealer.sealing(tx).await?, &text)?;
                 mark::finish(tx, &id, &mark, answer.status, sealed, now).await?
             } else {
                 mark::remove(tx, &id, &mark).await?
@@ -199,8 +199,14 @@ async fn give_up(state: &State, id: String, mark: String) {
     }
 }
 
-fn replay(state: &State, status: i32, sealed: &str) -> Result<HttpResponse> {
-    let kept: Kept = serde_json::from_slice(&state.sealer.unseal(PURPOSE, sealed)?).map_err(Error::internal)?;
+/// Where the answer to a request stands.
+fn place(id: &str) -> Place<'static, &str> {
+    Place { table: "idempotency_key", id, column: "answer" }
+}
+
+fn replay(state: &State, id: &str, status: i32, sealed: &str) -> Result<HttpResponse> {
+    let text = place(id).unseal(&state.sealer, sealed)?;
+    let kept: Kept = serde_json::from_str(text.expose()).map_err(Error::internal)?;
     let status = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok());
     let status = status.ok_or_else(|| Error::internal("a kept answer has no status"))?;
     let mut response = Answer { status, location: kept.location, body: kept.body }.respond();

@@ -20,6 +20,7 @@ use std::{
 };
 
 use entity::replica::Model;
+use sea_orm::ConnectionTrait;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -170,6 +171,14 @@ impl Replica {
         };
         format!("{}: {}. {advice}", self.0.me.reason(rival), described(rival))
     }
+}
+
+/// Who serves a MySQL database now. Nobody begins to before the transaction ends.
+///
+/// # Errors
+/// 503 when the database is out.
+pub(super) async fn anybody(tx: &impl ConnectionTrait) -> Result<Option<String>> {
+    Ok(place::anybody(tx).await?.as_ref().map(described))
 }
 
 fn described(replica: &Model) -> String {

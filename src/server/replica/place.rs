@@ -14,7 +14,7 @@ use sea_orm::{
 use super::LIFE;
 use crate::{
     base::error::{Error, Result},
-    server::first_start::INITIALISED,
+    server::proof::INITIALISED,
 };
 
 /// Milliseconds since 1970 by the database's clock, whatever time zone the session has.
@@ -115,6 +115,16 @@ pub(super) async fn join(tx: &impl ConnectionTrait, me: &Me, is_start: bool) -> 
     let over = OnConflict::column(Column::Instance).update_columns(columns).to_owned();
     Entity::insert(me.row(now)).on_conflict(over).exec_without_returning(tx).await?;
     Ok(Joined::Placed)
+}
+
+/// Who has a place and lives. Nobody takes one before the transaction ends.
+///
+/// # Errors
+/// 503 when the database is out.
+pub(super) async fn anybody(tx: &impl ConnectionTrait) -> Result<Option<Model>> {
+    meta::Entity::find_by_id(INITIALISED).lock_exclusive().one(tx).await?;
+    let (all, now) = (Entity::find().lock_exclusive().all(tx).await?, now(tx).await?);
+    Ok(all.into_iter().find(|replica| is_living(replica, now)))
 }
 
 /// Gives a sign of life. False: the place is gone.

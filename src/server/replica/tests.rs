@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, ExprTrait, QueryFilter, sea_query::Expr};
 
 use super::*;
-use crate::{base::scratch::on_mysql, server::first_start::INITIALISED};
+use crate::{base::scratch::on_mysql, server::proof::INITIALISED};
 
 fn me(instance: &str, has_redis: bool) -> Me {
     let (instance, life) = (instance.to_owned(), Uuid::new_v4().to_string());

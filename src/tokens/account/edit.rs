@@ -19,7 +19,7 @@ use crate::{
     base::{
         error::Result,
         sealed::Place,
-        secret::{Sealer, Secret},
+        secret::{Sealer, Sealing, Secret},
     },
     tokens::dto::{Edit, last6, shown_proxy, token_hash, without_credentials},
 };
@@ -37,14 +37,15 @@ pub async fn edit(
 ) -> Result<(Model, Changes)> {
     let old = locked(tx, id).await?;
     check_provider(tx, edit, "provider").await?;
+    let sealing = sealer.sealing(tx).await?;
     let mut row = plain(edit);
     row.id = Unchanged(id);
     if let Some(proxy) = &edit.proxy {
-        row.proxy = Set(proxy.as_ref().map(|proxy| sealed(sealer, id, "proxy", proxy)).transpose()?);
+        row.proxy = Set(proxy.as_ref().map(|proxy| sealed(&sealing, id, "proxy", proxy)).transpose()?);
     }
     let token = edit.refresh_token.as_ref().filter(|token| token_hash(token) != old.refresh_token_hash);
     if let Some(token) = token {
-        replace(&mut row, sealer, &old, token)?;
+        replace(&mut row, (sealer, &sealing), &old, token)?;
     }
     row.updated_at = Set(now);
     let changed = match row.update(tx).await {
@@ -70,12 +71,12 @@ fn plain(edit: &Edit) -> ActiveModel {
 
 /// A new refresh token: the account begins anew, and what a refresh under way brings is not written any more, since the
 /// version has moved.
-fn replace(row: &mut ActiveModel, sealer: &Sealer, old: &Model, token: &Secret) -> Result<()> {
+fn replace(row: &mut ActiveModel, (sealer, sealing): (&Sealer, &Sealing), old: &Model, token: &Secret) -> Result<()> {
     let place = Place { table: "refresh_token", id: old.id, column: "refresh_token" };
     // One that does not open any more is of no use as the previous one either.
     let previous = place.unseal(sealer, &old.refresh_token).ok();
-    let previous = previous.map(|token| sealed(sealer, old.id, "previous_refresh_token", &token)).transpose()?;
-    row.refresh_token = Set(place.seal(sealer, token)?);
+    let previous = previous.map(|token| sealed(sealing, old.id, "previous_refresh_token", &token)).transpose()?;
+    row.refresh_token = Set(place.seal(sealing, token)?);
     row.refresh_token_hash = Set(token_hash(token));
     row.refresh_token_last6 = Set(last6(token));
     row.previous_refresh_token = Set(previous);
@@ -142,11 +143,12 @@ pub async fn edit_many(
     check_provider(tx, edit, "set.provider").await?;
     let mut row = plain(edit);
     row.updated_at = Set(now);
+    let sealing = sealer.sealing(tx).await?;
     for chunk in ids.chunks(CHUNK) {
         let mut update = Entity::update_many().set(row.clone());
         match &edit.proxy {
             Some(Some(proxy)) => {
-                let seal = |id: &i64| Ok((*id, sealed(sealer, *id, "proxy", proxy)?));
+                let seal = |id: &i64| Ok((*id, sealed(&sealing, *id, "proxy", proxy)?));
                 let boxes = chunk.iter().map(seal).collect::<Result<_>>()?;
                 update = update.col_expr(Column::Proxy, by_row(Column::Proxy, boxes));
             }

@@ -189,12 +189,13 @@ async fn fill(
     let stored = Entity::find().select_only().columns([Column::RefreshTokenHash, Column::Id]);
     let stored = stored.filter(Column::RefreshTokenHash.is_in(fresh().map(|(_, hash)| hash.clone())));
     let ids: HashMap<String, i64> = stored.into_tuple::<(String, i64)>().all(tx).await?.into_iter().collect();
+    let sealing = sealer.sealing(tx).await?;
     let (mut tokens, mut proxies) = (Vec::new(), Vec::new());
     for (draft, hash) in fresh() {
         let Some(id) = ids.get(hash).copied() else { continue };
-        tokens.push((id, sealed(sealer, id, "refresh_token", &draft.refresh_token)?));
+        tokens.push((id, sealed(&sealing, id, "refresh_token", &draft.refresh_token)?));
         if let Some(proxy) = &draft.proxy {
-            proxies.push((id, sealed(sealer, id, "proxy", proxy)?));
+            proxies.push((id, sealed(&sealing, id, "proxy", proxy)?));
         }
     }
     let mut update = Entity::update_many().col_expr(Column::RefreshToken, by_row(Column::RefreshToken, tokens));

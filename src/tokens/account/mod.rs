@@ -26,7 +26,7 @@ use super::{
 use crate::base::{
     error::{Error, FieldError, Result},
     sealed::Place,
-    secret::{Sealer, Secret},
+    secret::{Sealing, Secret},
 };
 
 /// Most rows of one statement.
@@ -138,8 +138,8 @@ pub fn unknown_provider(field: &str) -> Error {
 }
 
 /// `secret` as this column of this account holds it.
-fn sealed(sealer: &Sealer, id: i64, column: &str, secret: &Secret) -> Result<String> {
-    Place { table: "refresh_token", id, column }.seal(sealer, secret)
+fn sealed(sealing: &Sealing, id: i64, column: &str, secret: &Secret) -> Result<String> {
+    Place { table: "refresh_token", id, column }.seal(sealing, secret)
 }
 
 /// A value for each row: boxes differ from row to row, since the row is part of them.

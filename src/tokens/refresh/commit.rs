@@ -119,7 +119,7 @@ impl Inner {
                 give_back(tx, row.id, entry.epoch).await?;
                 return Ok(Kept::Superseded);
             }
-            let mut sealed = seal(&state, &row, &entry)?;
+            let mut sealed = seal(tx, &state.sealer, &row, &entry).await?;
             let twin = twin(tx, row.id, &sealed).await?;
             if twin.is_some() {
                 sealed.rotated = None;

@@ -4,10 +4,11 @@
 //! the database holds what is in it.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::Write,
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use serde::{Deserialize, Serialize};
@@ -18,10 +19,18 @@ use crate::base::{
 };
 
 const ENDING: &str = "sealed";
+/// Locked by those that use the folder: shared by servers, alone by a command that seals the files anew.
+const LOCK: &str = "lock";
 
 /// The folder.
 #[derive(Debug)]
-pub(super) struct Journal(PathBuf);
+pub(super) struct Journal {
+    folder: PathBuf,
+    /// Held from the choice of the data key until the file is there.
+    writing: Mutex<()>,
+    /// Dropped last.
+    _lock: File,
+}
 
 /// An answer, as it has to reach the database.
 #[derive(Clone, Serialize, Deserialize)]
@@ -48,42 +57,79 @@ pub(super) struct Entry {
 }
 
 impl Journal {
+    /// For a server.
     pub(super) fn open(folder: PathBuf) -> Result<Self> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(Error::internal)?;
-        Ok(Self(folder))
+        let lock = lock_file(&folder).map_err(Error::internal)?;
+        lock.lock_shared().map_err(Error::internal)?;
+        Ok(Self { folder, writing: Mutex::default(), _lock: lock })
+    }
+
+    /// For a command, while no server uses the folder. None: one does.
+    pub(super) fn open_alone(folder: PathBuf) -> Result<Option<Self>> {
+        let lock = lock_file(&folder).map_err(Error::internal)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Some(Self { folder, writing: Mutex::default(), _lock: lock })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(Error::internal(error)),
+        }
     }
 
     /// Puts an answer where a crash cannot reach it.
     pub(super) fn write(&self, sealer: &Sealer, entry: &Entry) -> Result<()> {
         let text = Secret::new(serde_json::to_string(entry).map_err(Error::internal)?);
-        let sealed = sealer.seal(&purpose(&entry.attempt), text.expose().as_bytes())?;
-        let path = self.path(&entry.attempt);
-        self.put(&path, sealed.as_bytes()).map_err(Error::internal)
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let sealed = sealer.seal_file(&purpose(&entry.attempt), text.expose().as_bytes())?;
+        self.put(&self.path(&entry.attempt), sealed.as_bytes()).map_err(Error::internal)
     }
 
-    fn put(&self, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    fn put(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let draft = path.with_extension("draft");
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&draft, path)?;
-        File::open(&self.0)?.sync_all()
+        File::open(&self.folder)?.sync_all()
     }
 
     /// The answers that lie here. What does not open stays, and is told.
     pub(super) fn read(&self, sealer: &Sealer) -> Result<Vec<Entry>> {
         let mut entries = Vec::new();
-        for file in fs::read_dir(&self.0).map_err(Error::internal)? {
-            let path = file.map_err(Error::internal)?.path();
-            if path.extension().is_none_or(|ending| ending != ENDING) {
-                continue; // a draft: its writer died before anybody relied on it
-            }
-            match entry(sealer, &path) {
+        for path in self.files()? {
+            match unsealed(sealer, &path).and_then(|plain| serde_json::from_slice(&plain).ok()) {
                 Some(entry) => entries.push(entry),
                 None => log::error!("{} does not open with this master key; it is left alone", path.display()),
             }
         }
         Ok(entries)
+    }
+
+    /// The files that count. A draft does not: its writer died before anybody relied on it.
+    pub(super) fn files(&self) -> Result<Vec<PathBuf>> {
+        let paths = fs::read_dir(&self.folder).and_then(|files| files.map(|file| Ok(file?.path())).collect());
+        let mut paths: Vec<PathBuf> = paths.map_err(Error::internal)?;
+        paths.retain(|path| path.extension().is_some_and(|ending| ending == ENDING));
+        Ok(paths)
+    }
+
+    /// The oldest of these data keys (oldest first) that a file is sealed with, or may be from now on.
+    pub(super) fn oldest_key(&self, keys: &[i64]) -> Result<Option<i64>> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let used: Vec<i64> = self.files()?.iter().filter_map(|path| key_of(path)).collect();
+        Ok(keys.iter().find(|key| used.contains(key)).or(keys.last()).copied())
+    }
+
+    /// Seals every file with the newest data key, and answers those that do not open.
+    pub(super) fn seal_anew(&self, sealer: &Sealer) -> Result<Vec<PathBuf>> {
+        let mut unopened = Vec::new();
+        for path in self.files()?.into_iter().filter(|path| key_of(path) != sealer.newest()) {
+            let (Some(attempt), Some(plain)) = (attempt_of(&path), unsealed(sealer, &path)) else {
+                unopened.push(path);
+                continue;
+            };
+            let sealed = sealer.seal_file(&purpose(attempt), &plain)?;
+            self.put(&path, sealed.as_bytes()).map_err(Error::internal)?;
+        }
+        Ok(unopened)
     }
 
     /// Its content is in the database.
@@ -94,15 +140,27 @@ impl Journal {
     }
 
     fn path(&self, attempt: &str) -> PathBuf {
-        self.0.join(attempt).with_extension(ENDING)
+        self.folder.join(attempt).with_extension(ENDING)
     }
 }
 
-fn entry(sealer: &Sealer, path: &Path) -> Option<Entry> {
-    let attempt = path.file_stem()?.to_str()?;
+fn lock_file(folder: &Path) -> io::Result<File> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(folder.join(LOCK))
+}
+
+fn attempt_of(path: &Path) -> Option<&str> {
+    path.file_stem()?.to_str()
+}
+
+/// The data key that a file was sealed with.
+fn key_of(path: &Path) -> Option<i64> {
+    fs::read_to_string(path).ok()?.split_once('.')?.0.parse().ok()
+}
+
+fn unsealed(sealer: &Sealer, path: &Path) -> Option<zeroize::Zeroizing<Vec<u8>>> {
     let sealed = fs::read_to_string(path).ok()?;
-    let plain = sealer.unseal(&purpose(attempt), &sealed).ok()?;
-    serde_json::from_slice(&plain).ok()
+    sealer.unseal(&purpose(attempt_of(path)?), &sealed).ok()
 }
 
 fn purpose(attempt: &str) -> String {

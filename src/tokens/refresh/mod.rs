@@ -16,6 +16,7 @@ mod begin;
 mod commit;
 mod due;
 mod failure;
+mod holder;
 mod journal;
 mod outcome;
 mod recover;
@@ -51,6 +52,7 @@ use crate::{
 
 pub use self::{
     due::job,
+    holder::{forget, holders, seal_journal_anew},
     outcome::{Cause, Outcome, Refusal},
 };
 
@@ -71,7 +73,7 @@ struct Inner {
     outbox: Outbox,
     /// Name of this replica: who holds the leases.
     instance: String,
-    journal: Journal,
+    journal: Arc<Journal>,
     /// Of the process, not of a worker, which may end before a flight does.
     runtime: Handle,
     running: TaskTracker,
@@ -96,13 +98,15 @@ impl Refresher {
             providers,
             outbox,
             instance: instance.to_owned(),
-            journal: Journal::open(journal)?,
+            journal: Arc::new(Journal::open(journal)?),
             runtime: Handle::current(),
             running: TaskTracker::new(),
             flights: Mutex::default(),
         }));
+        refresher.0.hold_keys().await?;
         refresher.0.replay().await?;
         refresher.0.take_over().await?;
+        refresher.0.running.spawn(Arc::clone(&refresher.0).follow_keys());
         Ok(refresher)
     }
 
@@ -119,6 +123,8 @@ impl Refresher {
         self.0.running.close();
         if tokio::time::timeout(patience, self.0.running.wait()).await.is_err() {
             log::warn!("not every refresh ended in time; the next start settles them");
+        } else if let Err(error) = self.0.let_go().await {
+            log::warn!("a data key that is not needed here any more stays: {error}");
         }
     }
 

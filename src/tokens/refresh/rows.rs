@@ -11,8 +11,7 @@ use crate::{
     base::{
         error::Result,
         sealed::Place,
-        secret::{Secret, sha256_hex},
-        state::State,
+        secret::{Sealer, Secret, sha256_hex},
     },
     notify::{self, Event, EventKind},
     tokens::TABLE,
@@ -33,10 +32,15 @@ pub(super) struct Rotated {
     previous: String,
 }
 
-pub(super) fn seal(state: &State, row: &refresh_token::Model, entry: &Entry) -> Result<Sealed> {
-    let sealer = &state.sealer;
+pub(super) async fn seal(
+    tx: &DatabaseTransaction,
+    sealer: &Sealer,
+    row: &refresh_token::Model,
+    entry: &Entry,
+) -> Result<Sealed> {
+    let sealing = &sealer.sealing(tx).await?;
     let place = |column| Place { table: TABLE, id: row.id, column };
-    let box_of = |column, token: &String| place(column).seal(sealer, &Secret::new(token.clone()));
+    let box_of = |column, token: &String| place(column).seal(sealing, &Secret::new(token.clone()));
     let new = entry.refresh_token.as_ref().map(|token| (token, sha256_hex(token.as_bytes())));
     let rotated = match new {
         Some((token, hash)) if hash != row.refresh_token_hash => {
@@ -45,7 +49,7 @@ pub(super) fn seal(state: &State, row: &refresh_token::Model, entry: &Entry) -> 
                 refresh_token: box_of("refresh_token", token)?,
                 hash,
                 last6: crate::tokens::dto::last6(&Secret::new(token.clone())),
-                previous: place("previous_refresh_token").seal(sealer, &old)?,
+                previous: place("previous_refresh_token").seal(sealing, &old)?,
             })
         }
         _ => None,

@@ -19,6 +19,7 @@ mod proxy;
 mod redis;
 mod relays;
 mod stage;
+mod stored;
 mod vault;
 
 pub use answer::{Answer, Call};
@@ -37,6 +38,7 @@ pub use proxies::{OutboundProxy, Speaks};
 pub use proxy::{Proxy, Wire};
 pub use redis::Redis;
 pub use relays::{Flavour, Mood, OneApiDatabase, Receiver, Relay};
+pub use stored::holds;
 
 /// Runs a test's future to its end on a runtime of its own.
 pub fn block_on<F: Future>(future: F) -> F::Output {

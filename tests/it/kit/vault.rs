@@ -41,9 +41,9 @@ impl TestApp {
                 updated_at: Set(now),
                 ..Default::default()
             };
-            let row = row.insert(tx).await?;
+            let (row, sealing) = (row.insert(tx).await?, sealer.sealing(tx).await?);
             let seal = |column, text: &str| {
-                Place { table: "refresh_token", id: row.id, column }.seal(&sealer, &Secret::new(text))
+                Place { table: "refresh_token", id: row.id, column }.seal(&sealing, &Secret::new(text))
             };
             let sealed = refresh_token::ActiveModel {
                 id: Unchanged(row.id),
@@ -68,7 +68,7 @@ impl TestApp {
             let place = Place { table: "refresh_token", id, column: "access_token" };
             let change = refresh_token::ActiveModel {
                 id: Unchanged(id),
-                access_token: Set(Some(place.seal(&sealer, &access_token)?)),
+                access_token: Set(Some(place.seal(&sealer.sealing(tx).await?, &access_token)?)),
                 access_expires_at: Set(Some(UtcMillis(now.0 + TOKEN_LIFE_MS))),
                 version: Set(row.version + 1),
                 updated_at: Set(now),
