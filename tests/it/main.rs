@@ -43,6 +43,7 @@ mod redis;
 mod refresh;
 mod replicas;
 mod revocation;
+mod rotation;
 mod running;
 mod same_moment;
 mod scheduler;

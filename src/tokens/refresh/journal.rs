@@ -4,10 +4,12 @@
 //! the database holds what is in it.
 
 use std::{
+    collections::HashMap,
     fs::{self, File, OpenOptions},
-    io::Write,
+    io::{ErrorKind, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use serde::{Deserialize, Serialize};
@@ -19,9 +21,13 @@ use crate::base::{
 
 const ENDING: &str = "sealed";
 
-/// The folder.
+/// The folder, and what is known to be in it.
 #[derive(Debug)]
-pub(super) struct Journal(PathBuf);
+pub(super) struct Journal {
+    folder: PathBuf,
+    /// Answers the database does not hold yet: attempt and account. Their refresh tokens in the database are spent.
+    waiting: Mutex<HashMap<String, i64>>,
+}
 
 /// An answer, as it has to reach the database.
 #[derive(Clone, Serialize, Deserialize)]
@@ -50,11 +56,12 @@ pub(super) struct Entry {
 impl Journal {
     pub(super) fn open(folder: PathBuf) -> Result<Self> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(Error::internal)?;
-        Ok(Self(folder))
+        Ok(Self { folder, waiting: Mutex::default() })
     }
 
-    /// Puts an answer where a crash cannot reach it.
+    /// Puts an answer where a crash cannot reach it. The account counts as waiting even if that fails.
     pub(super) fn write(&self, sealer: &Sealer, entry: &Entry) -> Result<()> {
+        self.waiting().insert(entry.attempt.clone(), entry.token_id);
         let text = Secret::new(serde_json::to_string(entry).map_err(Error::internal)?);
         let sealed = sealer.seal(&purpose(&entry.attempt), text.expose().as_bytes())?;
         let path = self.path(&entry.attempt);
@@ -66,36 +73,59 @@ impl Journal {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
         file.write_all(bytes)?;
         file.sync_all()?;
+        super::fault::reached("drafted");
         fs::rename(&draft, path)?;
-        File::open(&self.0)?.sync_all()
+        File::open(&self.folder)?.sync_all()?;
+        super::fault::reached("journalled");
+        Ok(())
     }
 
     /// The answers that lie here. What does not open stays, and is told.
     pub(super) fn read(&self, sealer: &Sealer) -> Result<Vec<Entry>> {
         let mut entries = Vec::new();
-        for file in fs::read_dir(&self.0).map_err(Error::internal)? {
+        for file in fs::read_dir(&self.folder).map_err(Error::internal)? {
             let path = file.map_err(Error::internal)?.path();
             if path.extension().is_none_or(|ending| ending != ENDING) {
                 continue; // a draft: its writer died before anybody relied on it
             }
             match entry(sealer, &path) {
-                Some(entry) => entries.push(entry),
+                Some(entry) => {
+                    self.waiting().insert(entry.attempt.clone(), entry.token_id);
+                    entries.push(entry);
+                }
+                None if !path.exists() => {} // it was settled since
                 None => log::error!("{} does not open with this master key; it is left alone", path.display()),
             }
         }
         Ok(entries)
     }
 
-    /// Its content is in the database.
+    /// Whether an answer for that account waits.
+    pub(super) fn holds(&self, token_id: i64) -> bool {
+        self.waiting().values().any(|id| *id == token_id)
+    }
+
+    /// Its content is in the database, or belongs to nobody any more.
     pub(super) fn remove(&self, attempt: &str) {
-        if let Err(error) = fs::remove_file(self.path(attempt)) {
+        let removed = fs::remove_file(self.path(attempt));
+        if let Err(error) = removed.or_else(gone) {
             log::warn!("a journal file could not be removed; it will be found to be settled: {error}");
         }
+        self.waiting().remove(attempt);
     }
 
     fn path(&self, attempt: &str) -> PathBuf {
-        self.0.join(attempt).with_extension(ENDING)
+        self.folder.join(attempt).with_extension(ENDING)
     }
+
+    fn waiting(&self) -> MutexGuard<'_, HashMap<String, i64>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Another one that brought it into the database was faster.
+fn gone(error: std::io::Error) -> std::io::Result<()> {
+    if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
 
 fn entry(sealer: &Sealer, path: &Path) -> Option<Entry> {
