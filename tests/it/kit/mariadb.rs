@@ -25,8 +25,8 @@ impl Mariadb {
         let mut server = Self { port, folder: folder.to_owned(), child: None };
         let mut install = Command::new("mariadb-install-db");
         install.args(["--auth-root-authentication-method=normal", "--skip-test-db"]);
-        let installed = server.with_data(install).status().expect("mariadb-install-db: see tests/setup.sh");
-        assert!(installed.success());
+        let installed = server.with_data(install).output().expect("mariadb-install-db: see tests/setup.sh");
+        assert!(installed.status.success(), "{installed:?}");
         server.again().await;
         let database = server.connect("mysql").await;
         database.execute_unprepared(&format!("CREATE DATABASE `{name}`")).await.expect("a database");
@@ -41,7 +41,7 @@ impl Mariadb {
         command = Command::new(program);
         command.arg("--no-defaults").arg(format!("--user={}", String::from_utf8_lossy(&user).trim()));
         command.arg(format!("--datadir={}", self.folder.join("mariadb").display())).args(arguments);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.stdin(Stdio::null());
         command
     }
 
@@ -52,7 +52,9 @@ impl Mariadb {
         command.arg(format!("--socket={}", self.folder.join("socket").display()));
         command.arg(format!("--port={}", self.port)).args(["--bind-address=127.0.0.1", "--max-connections=100"]);
         command.args(["--innodb-buffer-pool-size=16M", "--innodb-log-file-size=8M"]);
-        self.child = Some(self.with_data(command).spawn().expect("mariadbd: see tests/setup.sh"));
+        let mut command = self.with_data(command);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        self.child = Some(command.spawn().expect("mariadbd: see tests/setup.sh"));
         let url = format!("mysql://root@127.0.0.1:{}/mysql", self.port);
         eventually("mariadbd lets root in", async || Orm::connect(url.clone()).await.is_ok()).await;
     }

@@ -218,3 +218,41 @@ fn a_disk_that_takes_not_even_the_journal_leaves_it_in_the_process_and_nobody_sp
         scene.close().await;
     });
 }
+
+#[test]
+fn a_commit_that_nobody_confirmed_is_found_to_be_ours() {
+    block_on(async {
+        let database = Database::mysql().await;
+        let process = super::serve(&database).await;
+        let stub = Provider::start(&latchkey::base::clock::Clock::System);
+        introduce(&process, &stub, json!({"timeout_ms": 1000})).await;
+        let names: Vec<String> = (0..8).map(|nth| format!("account-{nth}")).collect();
+        let ids = accounts(&process, &stub, &names).await;
+        let refresh = async |name: &str| {
+            let call = process.call("POST", "/public-api/refresh").root().json(&json!({"biz_id": name}));
+            call.send().await.status
+        };
+        let stop = tokio_util::sync::CancellationToken::new();
+        let callers = names.iter().map(async |name| {
+            while !stop.is_cancelled() {
+                // Never that somebody else has changed the account.
+                let status = refresh(name).await;
+                assert!(matches!(status, 200 | 503), "{name}: {status}");
+            }
+        });
+        let kills = async {
+            for _ in 0..20 {
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await; // so that there are commits to hit
+                database.kill_connections().await;
+            }
+            stop.cancel();
+        };
+        tokio::join!(futures_util::future::join_all(callers), kills);
+        for (name, id) in names.iter().zip(ids) {
+            eventually("it is refreshed again", async || refresh(name).await == 200).await;
+            assert_eq!(Some(revealed(&process, id).await), stub.current(name), "{name}");
+        }
+        drop(process);
+        database.drop().await;
+    });
+}

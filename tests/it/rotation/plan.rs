@@ -33,10 +33,10 @@ pub struct Kill {
 pub fn round_of_kills() -> Vec<Kill> {
     let kill = |step, how| Kill { step, how, in_recovery: false };
     let recovery = |step| Kill { step, how: How::Step(1), in_recovery: true };
-    let any = || kill("any moment", How::Random(Duration::from_millis(600)));
+    let any = || kill("any moment", How::Random(Duration::from_millis(1200)));
     vec![
-        kill("intending", How::Step(30)),
-        kill("intended", How::Step(30)),
+        kill("intending", How::Step(150)),
+        kill("intended", How::Step(150)),
         kill("sent, not acted on", How::Provider(Act::Hang(Acting::Not))),
         kill("acted on after the kill", How::Provider(Act::WhenGone)),
         recovery("intended-previous"),
@@ -44,11 +44,11 @@ pub fn round_of_kills() -> Vec<Kill> {
         kill("acted on, not answered", How::Provider(Act::Hang(Acting::First))),
         recovery("failing"),
         kill("half answered", How::Provider(Act::Halfway)),
-        kill("answered", How::Step(30)),
+        kill("answered", How::Step(150)),
         any(),
-        kill("storing", How::Step(30)),
-        kill("stored", How::Step(30)),
-        kill("ended", How::Step(30)),
+        kill("storing", How::Step(150)),
+        kill("stored", How::Step(150)),
+        kill("ended", How::Step(150)),
         kill("drafted", How::Refusing(20)),
         kill("journalled", How::Refusing(20)),
         kill("replayed", How::Starting),

@@ -79,9 +79,9 @@ impl Torture {
         Process::serve_logged(&self.database, |command| self.prepare(command)).await
     }
 
-    /// New accounts for those that died.
+    /// New accounts for those that died or will.
     async fn fill_up(&mut self, process: &Process) {
-        let missing = ACCOUNTS - self.books.live.len();
+        let missing = ACCOUNTS + self.books.doomed.len() - self.books.live.len();
         if missing == 0 {
             return;
         }
@@ -105,7 +105,7 @@ impl Torture {
         let load = join_all(self.books.live.keys().map(|name| ask_on(&self.client, addr, name)));
         let ended = async { tokio::join!(load, self.kill(process, kill)).0 };
         let ended = tokio::time::timeout(Duration::from_secs(60), ended).await;
-        let seen = ended.unwrap_or_else(|_| panic!("'{}' was not reached", kill.step));
+        let seen = ended.unwrap_or_else(|_| panic!("'{}' was not reached: {}", kill.step, Process::log(&self.database)));
         *self.kills.entry(kill.step).or_default() += 1;
         self.stub.quiesce().await;
         self.stub.forget();
@@ -275,6 +275,9 @@ async fn torture(database: Database, forgives: bool) {
         let kill = &all[round % all.len()];
         let kill = if kill.in_recovery && !torture.books.some_will_recover() { &all[5] } else { kill };
         process = torture.round(process, kill).await;
+        if std::env::var_os("ROUNDS").is_some() && round % 20 == 19 {
+            eprintln!("round {round}: {:?}", torture.books.numbers);
+        }
     }
     torture.finish(process, rounds()).await;
 }
