@@ -12,7 +12,7 @@ TEST_BIN := $(CARGO_TARGET_DIR)/debug/latchkey
 # Front ends, where they are there: each has a package.json with a `build` script.
 PAGES := $(patsubst %/package.json,%,$(wildcard web/*/package.json))
 
-.PHONY: help run pages tools setup lint test cargo-test generate generated api browser torture bench image
+.PHONY: help run pages tools setup lint test cargo-test generate generated api browser torture torture-tokens bench image
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -63,6 +63,9 @@ browser: ## Swagger UI in a real Chromium
 
 torture: tools ## kill -9 the service under load, ROUNDS=200 times
 	ROUNDS=$(or $(ROUNDS),200) cargo test --test it -- crash:: --nocapture
+
+torture-tokens: tools ## kill -9 the service in the midst of refreshes, ROUNDS=500 times, DB=sqlite, mysql or both
+	ROUNDS=$(or $(ROUNDS),500) cargo test --test it -- rotation::torture:: $(if $(filter sqlite,$(DB)),--skip ::mysql)$(if $(filter mysql,$(DB)),--skip ::sqlite) --nocapture
 
 bench: tools ## measure; QUICK=1 leaves out the ten million keys, ARGS=--write keeps the table
 	load/bench.sh $(ARGS)

@@ -1,6 +1,7 @@
 //! The exchange of a refresh token for an access token.
 
 use entity::provider;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     breaker::{Breakers, Health},
@@ -17,6 +18,9 @@ use crate::base::{
     secret::{Sealer, Secret},
     state::State,
 };
+
+/// Why nothing was sent: the call waited for its turn when the service was told to stop.
+pub const STOPPING: &str = "not sent: the service is stopping";
 
 /// One exchange.
 #[derive(Clone, Debug)]
@@ -37,6 +41,7 @@ pub struct Providers {
     client: HttpClient,
     sealer: Sealer,
     clock: Clock,
+    stopping: CancellationToken,
     lanes: Lanes,
     breakers: Breakers,
 }
@@ -45,8 +50,8 @@ impl Providers {
     /// For this service; calls go out by `client`.
     #[must_use]
     pub fn new(state: &State, client: HttpClient) -> Self {
-        let (sealer, clock) = (state.sealer.clone(), state.clock.clone());
-        Self { client, sealer, clock, lanes: Lanes::default(), breakers: Breakers::default() }
+        let (sealer, clock, stopping) = (state.sealer.clone(), state.clock.clone(), state.stopping.clone());
+        Self { client, sealer, clock, stopping, lanes: Lanes::default(), breakers: Breakers::default() }
     }
 
     /// The client that the calls go out by, for the check of addresses that are entered.
@@ -55,7 +60,7 @@ impl Providers {
         &self.client
     }
 
-    /// Exchanges a refresh token: one request, never repeated. Waits first for a turn within the provider's caps, up
+    /// Exchanges a refresh token: one request, never repeated; none when the service stops. Waits first for a turn within the provider's caps, up
     /// to a minute for a place and a minute for its time, then at most `timeout_ms` for the answer.
     ///
     /// When the future is dropped, a request that was sent stays sent, and nobody learns the answer.
@@ -69,7 +74,9 @@ impl Providers {
         let path = Breakers::path(&call.provider.token_url, call.proxy);
         // At once, not after a turn was waited for.
         self.breakers.closed_for(&path, self.clock.now()).map_or(Ok(()), |seconds| Err(open(seconds)))?;
-        let _turn = self.lanes.turn(call.provider).await.map_err(|crowded| {
+        let turn = self.stopping.run_until_cancelled(self.lanes.turn(call.provider)).await;
+        let turn = turn.ok_or_else(|| Failed::new(FailureClass::RateLimited, STOPPING).after(Some(1)))?;
+        let _turn = turn.map_err(|crowded| {
             Failed::new(FailureClass::RateLimited, "too many calls to this provider wait here").after(Some(crowded.0))
         })?;
         let pass = self.breakers.pass(&path, &self.clock).map_err(open)?;

@@ -30,7 +30,7 @@ pub use self::{
     api::routes,
     class::FailureClass,
     classify::Failed,
-    exchange::{Call, Providers},
+    exchange::{Call, Providers, STOPPING},
     identity::Identity,
     provider::{find, hold, pause, require, require_active},
     reply::Tokens,

@@ -46,18 +46,42 @@ pub async fn begin(tx: &impl ConnectionTrait, kind: &str, subjects: &[i64], now:
         finished_at: is_over.then_some(now),
     };
     task::Entity::insert(task::ActiveModel::from(row.clone())).exec_without_returning(tx).await?;
+    insert(tx, &row.id, 0, subjects).await?;
+    Ok(row)
+}
+
+/// Puts more items behind those of a task. One that has ended meanwhile goes on.
+///
+/// # Errors
+/// 404 when there is none of this id; 503 when the database is out.
+pub async fn add(tx: &impl ConnectionTrait, task_id: &str, subjects: &[i64], now: UtcMillis) -> Result<()> {
+    let more = i64::try_from(subjects.len()).unwrap_or(i64::MAX);
+    task::Entity::update_many()
+        .col_expr(task::Column::Total, task::Column::Total.into_expr().add(more))
+        .col_expr(task::Column::Status, Expr::value(tasks::RUNNING))
+        .col_expr(task::Column::Detail, Expr::value(None::<String>))
+        .col_expr(task::Column::FinishedAt, Expr::value(None::<i64>))
+        .col_expr(task::Column::UpdatedAt, Expr::value(now))
+        .filter(task::Column::Id.eq(task_id))
+        .exec(tx)
+        .await?;
+    let task = tasks::find(tx, task_id).await?;
+    insert(tx, task_id, task.total - more, subjects).await
+}
+
+async fn insert(tx: &impl ConnectionTrait, task_id: &str, first: i64, subjects: &[i64]) -> Result<()> {
     let item = |(nth, subject): (i64, &i64)| ActiveModel {
-        task_id: Set(row.id.clone()),
+        task_id: Set(task_id.to_owned()),
         nth: Set(nth),
         subject: Set(*subject),
         status: Set(None),
         code: Set(None),
     };
-    let items: Vec<ActiveModel> = (0..).zip(subjects).map(item).collect();
+    let items: Vec<ActiveModel> = (first..).zip(subjects).map(item).collect();
     for chunk in items.chunks(CHUNK) {
         Entity::insert_many(chunk.to_vec()).exec_without_returning(tx).await?;
     }
-    Ok(row)
+    Ok(())
 }
 
 /// Up to `most` items of running tasks of this kind that wait, those of several tasks by turns.

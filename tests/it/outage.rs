@@ -150,7 +150,7 @@ fn a_full_disk_refuses_writes_and_nothing_else() {
 }
 
 /// `latchkey` whose files may hold at most that many bytes.
-fn limited(command: &mut Command, bytes: u64) {
+pub fn limited(command: &mut Command, bytes: u64) {
     let mut wrapped = Command::new("env");
     wrapped.args(["--ignore-signal=XFSZ", "prlimit", &format!("--fsize={bytes}:unlimited")]);
     wrapped.arg(command.get_program()).args(command.get_args());

@@ -64,16 +64,15 @@ impl Importer {
         self.check(&import.defaults).await?;
         let lines = read(import)?;
         let (mut results, drafts) = self.drafts(lines, &import.defaults);
-        let mut made = Vec::new();
+        let mut task_id = None;
         for chunk in drafts.chunks(CHUNK) {
-            let outcomes = self.store(chunk.to_vec(), now).await?;
+            let (outcomes, task) = self.store(chunk.to_vec(), import.refresh, task_id, now).await?;
+            task_id = task;
             for ((nth, _), outcome) in chunk.iter().zip(outcomes) {
                 let Some(result) = results.get_mut(*nth) else { continue };
-                made.extend(outcome.as_ref().ok());
                 settle(result, outcome);
             }
         }
-        let task_id = if import.refresh { self.begin(made, now).await? } else { None };
         let count = |status| results.iter().filter(|result| result.status == status).count();
         let (created, duplicate) = (count(ImportStatus::Created), count(ImportStatus::Duplicate));
         Ok(ImportDone { created, duplicate, invalid: count(ImportStatus::Invalid), results, task_id })
@@ -120,33 +119,36 @@ impl Importer {
         (results, drafts)
     }
 
-    async fn store(&self, drafts: Vec<(usize, Draft)>, now: UtcMillis) -> Result<Vec<Result<i64, Clash>>> {
+    /// Stores accounts, and with `refresh` has them refreshed for the first time: by the task of those before them, or a
+    /// new one. That is one transaction, or a crash would leave accounts that nobody ever refreshes.
+    async fn store(
+        &self,
+        drafts: Vec<(usize, Draft)>,
+        refresh: bool,
+        task: Option<String>,
+        now: UtcMillis,
+    ) -> Result<(Vec<Result<i64, Clash>>, Option<String>)> {
         let drafts: Vec<Draft> = drafts.into_iter().map(|(_, draft)| draft).collect();
         let (sealer, actor) = (self.sealer.clone(), self.actor.clone());
         let work = async move |tx: &DatabaseTransaction| {
             let outcomes = account::insert(tx, &sealer, &drafts, "imported", now).await?;
             let ids: Vec<i64> = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok().copied()).collect();
-            if !ids.is_empty() {
-                audit::record(tx, &actor, "import", "refresh_token", "*", json!({ "ids": ids }), now).await?;
+            if ids.is_empty() {
+                return Ok((outcomes, task.clone()));
             }
-            Ok(outcomes)
+            audit::record(tx, &actor, "import", "refresh_token", "*", json!({ "ids": ids }), now).await?;
+            if !refresh {
+                return Ok((outcomes, None));
+            }
+            let task = match &task {
+                Some(task) => scheduler::add_items(tx, task, &ids, now).await.map(|()| task.clone())?,
+                None => scheduler::begin_items(tx, KIND, &ids, now).await?.id,
+            };
+            let changes = json!({ "task_id": task, "ids": ids });
+            audit::record(tx, &actor, "batch_refresh", "refresh_token", "*", changes, now).await?;
+            Ok((outcomes, Some(task)))
         };
         self.writer.write(work).await
-    }
-
-    /// Has the new accounts refreshed for the first time.
-    async fn begin(&self, ids: Vec<i64>, now: UtcMillis) -> Result<Option<String>> {
-        if ids.is_empty() {
-            return Ok(None);
-        }
-        let actor = self.actor.clone();
-        let work = async move |tx: &DatabaseTransaction| {
-            let task = scheduler::begin_items(tx, KIND, &ids, now).await?;
-            let changes = json!({ "task_id": task.id, "ids": ids });
-            audit::record(tx, &actor, "batch_refresh", "refresh_token", "*", changes, now).await?;
-            Ok(task.id)
-        };
-        self.writer.write(work).await.map(Some)
     }
 }
 

@@ -55,6 +55,7 @@ impl Inner {
         if let Err(error) = self.intend_previous(attempt, previous).await {
             return Refusal::of(&error).into();
         }
+        super::fault::reached("intended-previous");
         match self.exchange(attempt, previous).await {
             Ok(tokens) => self.keep(attempt, Answer::Tokens(&tokens), true).await,
             Err(Failed { rotated: Some(rotated), .. }) => {
@@ -75,7 +76,9 @@ impl Inner {
             refresh_token,
             proxy: attempt.proxy.as_ref(),
         };
-        self.providers.exchange(&call).await
+        let answer = self.providers.exchange(&call).await;
+        super::fault::reached("answered");
+        answer
     }
 
     /// The intent to spend the previous one, and that the present one was refused for good.

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use entity::{UtcMillis, provider, refresh_event, refresh_token};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, sea_query::Expr,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, sea_query::Expr,
 };
 use uuid::Uuid;
 
@@ -48,6 +48,8 @@ pub(super) enum Begun {
     Elsewhere {
         version: i64,
     },
+    /// Somebody else has refreshed it since it was asked for.
+    Done,
     Refused(Refusal),
     Gone,
 }
@@ -56,6 +58,7 @@ pub(super) enum Begun {
 enum Read {
     Held { row: Box<refresh_token::Model>, provider: Box<provider::Model>, uncertain: bool },
     Elsewhere { version: i64 },
+    Done,
     Refused(Refusal),
     Gone,
 }
@@ -72,14 +75,17 @@ fn lease_ms(provider: &provider::Model) -> i64 {
 }
 
 impl Inner {
-    /// Takes the lease, reads the account under it, and writes the intent down.
-    pub(super) async fn begin(&self, id: i64, cause: Cause) -> Result<Begun> {
+    /// Takes the lease, reads the account under it, and writes the intent down. `seen`: the version of the account when
+    /// it was asked for; a refresh that somebody else ended since then is as good.
+    pub(super) async fn begin(&self, id: i64, cause: Cause, seen: Option<i64>) -> Result<Begun> {
         let name = Uuid::now_v7().to_string();
         let (holder, attempt, now) = (self.instance.clone(), name.clone(), self.state.clock.now());
-        let read = self.state.writer.write(async move |tx| read(tx, id, cause, &holder, &attempt, now).await).await?;
+        let work = async move |tx: &DatabaseTransaction| read(tx, id, (cause, seen), &holder, &attempt, now).await;
+        let read = self.state.writer.write(work).await?;
         let (row, provider, uncertain) = match read {
             Read::Held { row, provider, uncertain } => (row, provider, uncertain),
             Read::Elsewhere { version } => return Ok(Begun::Elsewhere { version }),
+            Read::Done => return Ok(Begun::Done),
             Read::Refused(refusal) => return Ok(Begun::Refused(refusal)),
             Read::Gone => return Ok(Begun::Gone),
         };
@@ -107,7 +113,7 @@ impl Inner {
     /// What became of a refresh that another replica was at, once it is over.
     pub(super) async fn settled_elsewhere(&self, id: i64, version: i64) -> Option<Outcome> {
         let row = refresh_token::Entity::find_by_id(id).one(self.state.db.orm()).await.ok()??;
-        if row.version > version {
+        if row.version > version && row.state == "ok" {
             return Some(Outcome::Refreshed);
         }
         // A lease that was given back without a new version: it failed. One that lapsed is there to be taken.
@@ -128,7 +134,7 @@ fn open(sealer: &Sealer, id: i64, column: &str, sealed: &str) -> Result<Secret> 
 async fn read(
     tx: &impl ConnectionTrait,
     id: i64,
-    cause: Cause,
+    (cause, seen): (Cause, Option<i64>),
     holder: &str,
     attempt: &str,
     now: UtcMillis,
@@ -144,6 +150,10 @@ async fn read(
     }
     // Only now: who held the lease before may have replaced the refresh token.
     let Some(row) = refresh_token::Entity::find_by_id(id).one(tx).await? else { return Ok(Read::Gone) };
+    if row.version > seen.unwrap_or(before.version) && row.state == "ok" {
+        give_back(tx, row.id, row.lease_epoch).await?;
+        return Ok(Read::Done);
+    }
     if let Some(refusal) = refusal(&row, &provider, cause, now) {
         give_back(tx, row.id, row.lease_epoch).await?;
         return Ok(Read::Refused(refusal));
@@ -151,6 +161,7 @@ async fn read(
     let left_open = close_open_intents(tx, id).await?;
     intend(tx, &row, attempt, cause, holder, &row.refresh_token_hash, now).await?;
     let uncertain = left_open || row.state == "uncertain";
+    super::fault::reached("intending");
     Ok(Read::Held { row: Box::new(row), provider: Box::new(provider), uncertain })
 }
 

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use entity::{UtcMillis, provider, refresh_token};
-use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
+use entity::{UtcMillis, provider, refresh_event, refresh_token};
+use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect};
 
 use super::{
     Inner, Outcome, Refusal,
     begin::{Attempt, give_back},
+    fault,
     journal::Entry,
     rows::{close, note, seal, store, tell, twin},
     schedule,
@@ -46,11 +47,13 @@ impl Inner {
     pub(super) async fn keep(&self, attempt: &Attempt, answer: Answer<'_>, used_previous: bool) -> Outcome {
         let entry = self.entry(attempt, answer, used_previous);
         let limit = Duration::from_secs(self.state.config.refresh.commit_retry_s.into());
-        let (since, mut pause, mut in_journal) = (Instant::now(), FIRST_PAUSE, false);
+        let (since, mut pause) = (Instant::now(), FIRST_PAUSE);
+        let (mut is_refused, mut in_journal) = (false, false);
         loop {
             let error = match self.commit(&entry).await {
                 Ok(kept) => {
-                    if in_journal {
+                    fault::reached("stored");
+                    if is_refused {
                         self.journal.remove(&entry.attempt);
                     }
                     self.outbox.nudge();
@@ -58,6 +61,7 @@ impl Inner {
                 }
                 Err(error) => error,
             };
+            is_refused = true;
             if !in_journal {
                 match self.journal.write(&self.state.sealer, &entry) {
                     Ok(()) => in_journal = true,
@@ -111,10 +115,14 @@ impl Inner {
     pub(super) async fn commit(&self, entry: &Entry) -> Result<Kept> {
         let (state, entry, now) = (self.state.clone(), entry.clone(), self.state.clock.now());
         let work = async move |tx: &DatabaseTransaction| {
-            let Some(row) = refresh_token::Entity::find_by_id(entry.token_id).one(tx).await? else {
+            let row = refresh_token::Entity::find_by_id(entry.token_id).lock_exclusive().one(tx).await?;
+            let Some(row) = row else {
                 return Ok(Kept::Superseded);
             };
             if row.version != entry.version {
+                if is_there(tx, &entry).await? {
+                    return Ok(Kept::Yes);
+                }
                 note(tx, &row, &entry, "superseded", now).await?;
                 give_back(tx, row.id, entry.epoch).await?;
                 return Ok(Kept::Superseded);
@@ -145,6 +153,7 @@ impl Inner {
                 sinks::push(tx, row.id, row.version + 1, now).await?;
                 tell(tx, &row, now).await?;
             }
+            fault::reached("storing");
             Ok(Kept::Yes)
         };
         self.state.writer.write(work).await
@@ -162,6 +171,16 @@ impl Inner {
             Err(error) => Refusal::of(&error).into(),
         }
     }
+}
+
+/// Whether that answer was stored before: its commit went through and was not confirmed, or the journal was faster.
+async fn is_there(tx: &DatabaseTransaction, entry: &Entry) -> Result<bool> {
+    use refresh_event::Column;
+    let stored = refresh_event::Entity::find()
+        .filter(Column::TokenId.eq(entry.token_id))
+        .filter(Column::Attempt.eq(&entry.attempt))
+        .filter(Column::Kind.is_in(["succeeded", "failed"]));
+    Ok(stored.count(tx).await? > 0)
 }
 
 fn outcome(kept: Kept, answer: Answer<'_>) -> Outcome {

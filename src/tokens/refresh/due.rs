@@ -17,7 +17,9 @@ const STEP: u64 = 1000;
 /// # Errors
 /// When the database is out.
 pub async fn job(context: JobContext, refresher: Refresher, concurrency: usize) -> Result<Option<String>> {
-    refresher.0.replay().await?;
+    if let Err(error) = refresher.0.replay().await {
+        log::warn!("rotated tokens wait in the journal: the database refuses them: {error}");
+    }
     let keep_disabled = context.state.config.refresh.keep_disabled_fresh;
     let (mut seen, mut refreshed, mut refused) = (HashSet::new(), 0_u64, 0_u64);
     while !context.stop.is_cancelled() {

@@ -6,7 +6,10 @@ use serde_json::json;
 
 use super::{Inner, Outcome, Refusal, begin::Attempt, rows::close, schedule};
 use crate::{
-    base::{error::Result, secret::random_bytes},
+    base::{
+        error::{BUSY, Result},
+        secret::random_bytes,
+    },
     notify::{self, Event, EventKind},
     providers::{self, Failed, FailureClass},
 };
@@ -50,9 +53,12 @@ impl Inner {
         let work = async move |tx: &DatabaseTransaction| {
             store(tx, &row, &failed, &verdict, now).await?;
             close(tx, &row, &name, verdict.kind, Some(failed.detail.clone()), duration, now).await?;
-            tell(tx, &row, &failed, &verdict, now).await
+            tell(tx, &row, &failed, &verdict, now).await?;
+            super::fault::reached("failing");
+            Ok(())
         };
         match self.state.writer.write(work).await {
+            Ok(()) if refusal.detail == providers::STOPPING => Refusal::new(&BUSY, "The service is stopping.").into(),
             Ok(()) => refusal.into(),
             // The intent stays open: the next attempt finds the account uncertain.
             Err(error) => Refusal::of(&error).into(),

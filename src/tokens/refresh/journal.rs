@@ -4,11 +4,12 @@
 //! the database holds what is in it.
 
 use std::{
+    collections::HashMap,
     fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Write},
+    io::{self, ErrorKind, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use serde::{Deserialize, Serialize};
@@ -22,10 +23,12 @@ const ENDING: &str = "sealed";
 /// Locked by those that use the folder: shared by servers, alone by a command that seals the files anew.
 const LOCK: &str = "lock";
 
-/// The folder.
+/// The folder, and what is known to be in it.
 #[derive(Debug)]
 pub(super) struct Journal {
     folder: PathBuf,
+    /// Answers the database does not hold yet: attempt and account. Their refresh tokens in the database are spent.
+    waiting: Mutex<HashMap<String, i64>>,
     /// Held from the choice of the data key until the file is there.
     writing: Mutex<()>,
     /// Dropped last.
@@ -61,21 +64,26 @@ impl Journal {
     pub(super) fn open(folder: PathBuf) -> Result<Self> {
         let lock = lock_file(&folder).map_err(Error::internal)?;
         lock.lock_shared().map_err(Error::internal)?;
-        Ok(Self { folder, writing: Mutex::default(), _lock: lock })
+        Ok(Self::new(folder, lock))
     }
 
     /// For a command, while no server uses the folder. None: one does.
     pub(super) fn open_alone(folder: PathBuf) -> Result<Option<Self>> {
         let lock = lock_file(&folder).map_err(Error::internal)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Some(Self { folder, writing: Mutex::default(), _lock: lock })),
+            Ok(()) => Ok(Some(Self::new(folder, lock))),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(Error::internal(error)),
         }
     }
 
-    /// Puts an answer where a crash cannot reach it.
+    fn new(folder: PathBuf, lock: File) -> Self {
+        Self { folder, waiting: Mutex::default(), writing: Mutex::default(), _lock: lock }
+    }
+
+    /// Puts an answer where a crash cannot reach it. The account counts as waiting even if that fails.
     pub(super) fn write(&self, sealer: &Sealer, entry: &Entry) -> Result<()> {
+        self.waiting().insert(entry.attempt.clone(), entry.token_id);
         let text = Secret::new(serde_json::to_string(entry).map_err(Error::internal)?);
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let sealed = sealer.seal_file(&purpose(&entry.attempt), text.expose().as_bytes())?;
@@ -87,16 +95,23 @@ impl Journal {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
         file.write_all(bytes)?;
         file.sync_all()?;
+        super::fault::reached("drafted");
         fs::rename(&draft, path)?;
-        File::open(&self.folder)?.sync_all()
+        File::open(&self.folder)?.sync_all()?;
+        super::fault::reached("journalled");
+        Ok(())
     }
 
     /// The answers that lie here. What does not open stays, and is told.
     pub(super) fn read(&self, sealer: &Sealer) -> Result<Vec<Entry>> {
         let mut entries = Vec::new();
         for path in self.files()? {
-            match unsealed(sealer, &path).and_then(|plain| serde_json::from_slice(&plain).ok()) {
-                Some(entry) => entries.push(entry),
+            match unsealed(sealer, &path).and_then(|plain| serde_json::from_slice::<Entry>(&plain).ok()) {
+                Some(entry) => {
+                    self.waiting().insert(entry.attempt.clone(), entry.token_id);
+                    entries.push(entry);
+                }
+                None if !path.exists() => {} // it was settled since
                 None => log::error!("{} does not open with this master key; it is left alone", path.display()),
             }
         }
@@ -132,16 +147,32 @@ impl Journal {
         Ok(unopened)
     }
 
-    /// Its content is in the database.
+    /// Whether an answer for that account waits.
+    pub(super) fn holds(&self, token_id: i64) -> bool {
+        self.waiting().values().any(|id| *id == token_id)
+    }
+
+    /// Its content is in the database, or belongs to nobody any more.
     pub(super) fn remove(&self, attempt: &str) {
-        if let Err(error) = fs::remove_file(self.path(attempt)) {
+        let removed = fs::remove_file(self.path(attempt));
+        if let Err(error) = removed.or_else(gone) {
             log::warn!("a journal file could not be removed; it will be found to be settled: {error}");
         }
+        self.waiting().remove(attempt);
     }
 
     fn path(&self, attempt: &str) -> PathBuf {
         self.folder.join(attempt).with_extension(ENDING)
     }
+
+    fn waiting(&self) -> MutexGuard<'_, HashMap<String, i64>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Another one that brought it into the database was faster.
+fn gone(error: std::io::Error) -> std::io::Result<()> {
+    if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
 
 fn lock_file(folder: &Path) -> io::Result<File> {

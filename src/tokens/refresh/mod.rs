@@ -16,6 +16,7 @@ mod begin;
 mod commit;
 mod due;
 mod failure;
+mod fault;
 mod holder;
 mod journal;
 mod outcome;
@@ -104,7 +105,10 @@ impl Refresher {
             flights: Mutex::default(),
         }));
         refresher.0.hold_keys().await?;
-        refresher.0.replay().await?;
+        let left = refresher.0.journal.read(&refresher.0.state.sealer)?;
+        if let Err(error) = refresher.0.bring(left).await {
+            log::error!("rotated tokens wait in the journal: the database refuses them: {error}");
+        }
         refresher.0.take_over().await?;
         refresher.0.running.spawn(Arc::clone(&refresher.0).follow_keys());
         Ok(refresher)
@@ -134,11 +138,10 @@ impl Refresher {
         if let Some(flight) = flights.get(&place) {
             return flight.clone();
         }
-        let inner = Arc::clone(&self.0);
+        let (inner, landing) = (Arc::clone(&self.0), Landing(Arc::clone(&self.0), place));
         let work = async move {
-            let outcome = Arc::clone(&inner).run(id, cause).await;
-            inner.flights.lock().unwrap_or_else(PoisonError::into_inner).remove(&place);
-            outcome
+            let _landing = landing;
+            inner.run(id, cause).await
         };
         let task = self.0.running.spawn_on(work, &self.0.runtime);
         let flight = async move { task.await.unwrap_or_else(|_| Refusal::internal("a refresh panicked").into()) };
@@ -148,25 +151,45 @@ impl Refresher {
     }
 }
 
+/// Makes room for the next flight when this one ends, however it ends.
+struct Landing(Arc<Inner>, (i64, bool));
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        self.0.flights.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.1);
+    }
+}
+
 impl Inner {
     async fn run(self: Arc<Self>, id: i64, cause: Cause) -> Outcome {
-        let since = std::time::Instant::now();
+        // Its new refresh token may lie in the journal: the one in the database is spent then.
+        match self.replay_of(id).await {
+            Ok(0) => {}
+            Ok(_) => return Outcome::Refreshed,
+            Err(error) => return Refusal::of(&error).into(),
+        }
+        let (since, mut seen) = (std::time::Instant::now(), None);
         loop {
-            match self.begin(id, cause).await {
-                Ok(Begun::Held(attempt)) => return self.attempt(*attempt).await,
+            match self.begin(id, cause, seen).await {
+                Ok(Begun::Held(attempt)) => {
+                    fault::reached("intended");
+                    let outcome = self.attempt(*attempt).await;
+                    fault::reached("ended");
+                    return outcome;
+                }
                 Ok(Begun::Refused(refusal)) => return refusal.into(),
                 Ok(Begun::Gone) => return Refusal::new(&ACCOUNT_NOT_FOUND, "There is no such account.").into(),
-                Ok(Begun::Elsewhere { version }) => {
-                    if let Some(outcome) = self.settled_elsewhere(id, version).await {
-                        return outcome;
-                    }
-                }
+                Ok(Begun::Done) => return Outcome::Refreshed,
+                Ok(Begun::Elsewhere { version }) => _ = seen.get_or_insert(version),
                 Err(error) => return Refusal::of(&error).into(),
             }
             if since.elapsed() > LONGEST_WAIT {
                 return Refusal::new(&ACCOUNT_BUSY, "Another replica refreshes this account.").after(5).into();
             }
             tokio::time::sleep(LOOK).await;
+            if let Some(outcome) = self.settled_elsewhere(id, seen.unwrap_or_default()).await {
+                return outcome;
+            }
         }
     }
 }

@@ -3,21 +3,50 @@
 use entity::{refresh_event, refresh_token};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect, sea_query::Expr};
 
-use super::{Inner, commit::Kept};
-use crate::base::error::Result;
+use super::{Inner, commit::Kept, fault, journal::Entry};
+use crate::{base::error::Result, tokens::problems::ACCOUNT_BUSY};
 
 impl Inner {
-    /// Brings what lies in the journal into the database. A file whose content is there already is removed.
+    /// Brings what lies in the journal into the database. One that the database refuses holds up no other: it stays, and
+    /// its account is not refreshed meanwhile. Answers how many the accounts hold now.
+    ///
+    /// # Errors
+    /// The last refusal.
     pub(super) async fn replay(&self) -> Result<usize> {
-        let mut kept = 0;
-        for entry in self.journal.read(&self.state.sealer)? {
-            if self.commit(&entry).await? == Kept::Yes {
-                kept += 1;
-                log::info!("account {}: a rotated token was taken from the journal", entry.token_id);
-            }
-            self.journal.remove(&entry.attempt);
+        self.bring(self.journal.read(&self.state.sealer)?).await
+    }
+
+    /// The same for one account, before its refresh token is read: that one is spent if anything lies in the journal.
+    pub(super) async fn replay_of(&self, id: i64) -> Result<usize> {
+        if !self.journal.holds(id) {
+            return Ok(0);
+        }
+        let entries = self.journal.read(&self.state.sealer)?;
+        let kept = self.bring(entries.into_iter().filter(|entry| entry.token_id == id).collect()).await?;
+        // The disk refused it too: it is in the hands of the flight that got it.
+        if self.journal.holds(id) {
+            return Err(ACCOUNT_BUSY.error("The account's new refresh token could not be stored yet.").retry_after(5));
         }
         Ok(kept)
+    }
+
+    pub(super) async fn bring(&self, entries: Vec<Entry>) -> Result<usize> {
+        let (mut kept, mut refused) = (0, None);
+        for entry in entries {
+            match self.commit(&entry).await {
+                Ok(found) => {
+                    fault::reached("replayed");
+                    self.journal.remove(&entry.attempt);
+                    kept += usize::from(found == Kept::Yes);
+                    log::info!("account {}: a rotated token was taken from the journal: {found:?}", entry.token_id);
+                }
+                Err(error) => refused = Some(error),
+            }
+        }
+        if kept > 0 {
+            self.outbox.nudge();
+        }
+        refused.map_or(Ok(kept), Err)
     }
 
     /// Ends the leases of this replica's former life at once, and marks what it was about as uncertain. On SQLite there
@@ -53,6 +82,7 @@ impl Inner {
                     .exec(tx)
                     .await?;
             }
+            fault::reached("taking-over");
             Ok(())
         };
         self.state.writer.write(work).await

@@ -39,7 +39,9 @@ struct Account {
     /// Repetitions of the last exchange that were forgiven.
     repeated: u32,
     is_dead: bool,
-    calls: u64,
+    /// Generations, in the order they came in.
+    sent: Vec<u64>,
+    history: Vec<String>,
 }
 
 impl Accounts {
@@ -60,6 +62,7 @@ impl Accounts {
         account.repeated = 0;
         account.refresh_token = format!("rt_{name}_{}_{}", account.generation, uuid::Uuid::new_v4().simple());
         let entry = (name.to_owned(), account.generation);
+        account.history.push(account.refresh_token.clone());
         self.issued.insert(account.refresh_token.clone(), entry);
         account.refresh_token.clone()
     }
@@ -68,7 +71,7 @@ impl Accounts {
     pub(super) fn exchange(&mut self, refresh_token: &str, now_s: i64) -> Result<Value, &'static str> {
         let (name, generation) = self.issued.get(refresh_token).cloned().ok_or("invalid_refresh_token")?;
         let account = self.all.get_mut(&name).expect("an account");
-        account.calls += 1;
+        account.sent.push(generation);
         if account.is_dead {
             return Err("refresh_token_invalidated");
         }
@@ -113,6 +116,14 @@ impl Accounts {
     }
 
     pub(super) fn calls(&self, name: &str) -> u64 {
-        self.all.get(name).map_or(0, |account| account.calls)
+        self.all.get(name).map_or(0, |account| account.sent.len() as u64)
+    }
+
+    pub(super) fn history(&self, name: &str) -> Vec<String> {
+        self.all.get(name).map_or_else(Vec::new, |account| account.history.clone())
+    }
+
+    pub(super) fn sent(&self, name: &str) -> Vec<u64> {
+        self.all.get(name).map_or_else(Vec::new, |account| account.sent.clone())
     }
 }

@@ -16,8 +16,12 @@ pub enum Act {
     Hang(Acting),
     /// Reads the request and resets the connection.
     Reset(Acting),
+    /// Reads the request, and acts when the client has gone away.
+    WhenGone,
     /// Acts, and closes the connection in the middle of the answer.
     CutShort,
+    /// Acts, and falls silent in the middle of the answer.
+    Halfway,
     /// Acts, and leaves this member out of the answer.
     Without(&'static str),
     /// Acts, and answers with this member.

@@ -17,7 +17,7 @@ use std::{
 
 use latchkey::base::clock::Clock;
 use serde_json::{Value, json};
-use tokio::{net::TcpStream, sync::watch};
+use tokio::{io::AsyncWriteExt, net::TcpStream, sync::watch};
 
 use self::accounts::Accounts;
 use super::stage::Stage;
@@ -57,6 +57,9 @@ struct Shared {
     calls: AtomicUsize,
     at_once: AtomicUsize,
     most_at_once: AtomicUsize,
+    /// Calls that were ever left without an answer on purpose.
+    hung: AtomicUsize,
+    connections: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -84,9 +87,15 @@ impl Provider {
             calls: AtomicUsize::default(),
             at_once: AtomicUsize::default(),
             most_at_once: AtomicUsize::default(),
+            hung: AtomicUsize::default(),
+            connections: AtomicUsize::default(),
         });
         let served = Arc::clone(&shared);
-        Self { stage: Stage::start(move |stream| serve(stream, Arc::clone(&served))), shared }
+        let stage = Stage::start(move |stream| {
+            served.connections.fetch_add(1, SeqCst);
+            serve(stream, Arc::clone(&served))
+        });
+        Self { stage, shared }
     }
 
     /// Where it listens.
@@ -107,6 +116,35 @@ impl Provider {
     /// The refresh token of that account that is good now; none when the account is dead.
     pub fn current(&self, account: &str) -> Option<String> {
         self.shared.lock().accounts.current(account).map(str::to_owned)
+    }
+
+    /// Every refresh token that account ever had, the oldest first.
+    pub fn history(&self, account: &str) -> Vec<String> {
+        self.shared.lock().accounts.history(account)
+    }
+
+    /// The generations of the refresh tokens that were sent for that account, in order; the first is 1.
+    pub fn sent(&self, account: &str) -> Vec<u64> {
+        self.shared.lock().accounts.sent(account)
+    }
+
+    /// How many calls were left without an answer so far: as [`Act::Hang`], [`Act::WhenGone`] and [`Act::Halfway`] do.
+    pub fn hung(&self) -> usize {
+        self.shared.hung.load(SeqCst)
+    }
+
+    /// Forgets what was asked for by [`Self::next`] and did not come.
+    pub fn forget(&self) {
+        self.shared.lock().next.clear();
+    }
+
+    /// Waits until everything has happened that clients which are gone have sent.
+    pub async fn quiesce(&self) {
+        // When this one has been taken and left, every connection before it has been taken.
+        let mut last = TcpStream::connect(self.addr()).await.expect("a connection");
+        last.shutdown().await.expect("nothing is said");
+        wire::until_gone(&mut last).await;
+        super::eventually("nobody is connected any more", async || self.shared.connections.load(SeqCst) == 0).await;
     }
 
     /// Treats every call so, from now on.
@@ -165,15 +203,37 @@ impl Provider {
     }
 }
 
-async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
+async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+    converse(stream, &shared).await;
+    shared.connections.fetch_sub(1, SeqCst);
+}
+
+async fn converse(mut stream: TcpStream, shared: &Arc<Shared>) {
     let mut buffer = Vec::new();
     while let Some(request) = wire::read(&mut stream, &mut buffer).await {
-        let call = Counted::new(&shared);
+        let call = Counted::new(shared);
+        if shared.leaves(&request) {
+            shared.hung.fetch_add(1, SeqCst);
+            wire::until_gone(&mut stream).await;
+            shared.act(request);
+            return;
+        }
         let (act, said) = shared.act(request);
         let mut held = shared.held.subscribe();
         held.wait_for(|held| !held).await.expect("the stub runs");
         match act {
-            Act::Hang(_) => return wire::until_gone(&mut stream).await,
+            Act::Hang(_) => {
+                shared.hung.fetch_add(1, SeqCst);
+                return wire::until_gone(&mut stream).await;
+            }
+            Act::Halfway => {
+                let bytes = wire::bytes(&said);
+                if wire::write(&mut stream, &bytes[..bytes.len() / 2]).await.is_some() {
+                    shared.hung.fetch_add(1, SeqCst);
+                    wire::until_gone(&mut stream).await;
+                }
+                return;
+            }
             Act::Reset(_) => return wire::reset(stream),
             Act::Late(late) => tokio::time::sleep(late).await, // the lateness that was asked for
             _ => {}
@@ -207,6 +267,16 @@ impl Drop for Counted {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether that call is to act when its client is gone; the one after it is treated as any other.
+    fn leaves(&self, request: &wire::Request) -> bool {
+        let mut state = self.lock();
+        let leaves = matches!(state.next.front(), Some(Act::WhenGone)) && !request.body.is_empty();
+        if leaves {
+            state.next.pop_front();
+        }
+        leaves
     }
 
     /// Acts as it is to: how, and what to say.
