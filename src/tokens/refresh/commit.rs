@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use entity::{UtcMillis, provider, refresh_token};
-use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect};
 
 use super::{
     Inner, Outcome, Refusal,
@@ -111,9 +111,9 @@ impl Inner {
     pub(super) async fn commit(&self, entry: &Entry) -> Result<Kept> {
         let (state, entry, now) = (self.state.clone(), entry.clone(), self.state.clock.now());
         let work = async move |tx: &DatabaseTransaction| {
-            let Some(row) = refresh_token::Entity::find_by_id(entry.token_id).one(tx).await? else {
-                return Ok(Kept::Superseded);
-            };
+            // Locked, so that a sink that grows slower at this moment is seen here, or sees what is written here.
+            let row = refresh_token::Entity::find_by_id(entry.token_id).lock_exclusive().one(tx).await?;
+            let Some(row) = row else { return Ok(Kept::Superseded) };
             if row.version != entry.version {
                 note(tx, &row, &entry, "superseded", now).await?;
                 give_back(tx, row.id, entry.epoch).await?;
@@ -143,7 +143,7 @@ impl Inner {
             }
             if entry.access_token.is_some() {
                 sinks::push(tx, row.id, row.version + 1, now).await?;
-                tell(tx, &row, now).await?;
+                tell(tx, &row, expires_at, state.config.server.timezone, now).await?;
             }
             Ok(Kept::Yes)
         };
