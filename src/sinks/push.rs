@@ -80,15 +80,18 @@ pub const fn lead_ms(sync_delay_s: i64) -> i64 {
 /// Brings an account's next refresh forward where a target has come to be slower than it allows for. Half of the
 /// token's lifetime is left in any case, and after failures the back-off counts. The account must be locked.
 pub(super) async fn hasten(tx: &impl ConnectionTrait, account: &refresh_token::Model, sync_delay_s: i64) -> Result<()> {
-    use refresh_token::{Column, Entity};
+    use refresh_token::Column;
     let (Some(next), Some(end)) = (account.next_refresh_at, account.access_expires_at) else { return Ok(()) };
     let lifetime = end.0 - account.last_refresh_at.unwrap_or(account.created_at).0;
     let latest = UtcMillis(end.0 - lead_ms(sync_delay_s).min(lifetime.max(0) / 2));
     if account.state != "ok" || next <= latest {
         return Ok(());
     }
-    let earlier = Entity::update_many().col_expr(Column::NextRefreshAt, Some(latest).into());
-    earlier.filter(Column::Id.eq(account.id)).filter(Column::Version.eq(account.version)).exec(tx).await?;
+    refresh_token::Entity::update_many()
+        .col_expr(Column::NextRefreshAt, Some(latest).into())
+        .filter(Column::Id.eq(account.id))
+        .exec(tx)
+        .await?;
     Ok(())
 }
 

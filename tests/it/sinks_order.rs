@@ -59,7 +59,7 @@ on_each_database! {
         let (relay, stub) = (Relay::start(Flavour::OneApi).await, Provider::start(&Clock::default()));
         let process = serve(&database).await;
         let provider = json!({"name": "stub", "token_url": stub.url(), "client_id": "c"});
-        made(process.call("POST", "/public-api/providers"), &provider).await;
+        process.call("POST", "/public-api/providers").json(&provider).root().send().await.expect(201);
         let account = json!({"biz_id": "a", "provider": "stub", "refresh_token": stub.issue("a")});
         let account = made(process.call("POST", "/public-api/tokens"), &account).await;
         let sink = json!({"name": "s", "kind": "one_api_http", "config": relay_config(&relay)});
@@ -113,7 +113,7 @@ on_both_with! {
         eventually("the first is on its way", async || relay.is_holding()).await;
         app.refreshed(&account, "at-2").await;
         // Whoever delivers is believed dead, as a process that was stopped for minutes is.
-        app.clock.advance_millis(LEASE_MS);
+        app.deliver_later(LEASE_MS).await;
         eventually("the second has arrived", async || relay.key(12) == "at-2").await;
         eventually("and is noted", async || newest(&app, sink).await["state"] == "delivered").await;
         relay.release();
@@ -154,7 +154,7 @@ on_both_with! {
         app.delete(&format!("/public-api/tokens/{}", first.id)).root().send().await.expect(204);
         app.delete(&format!("{SINKS}/{other}")).root().send().await.expect(204);
         relay.be(Mood::Well);
-        app.clock.advance_millis(3_600_000);
+        app.deliver_later(3_600_000).await;
         eventually("nothing waits any more", async || nothing_waits(&app).await).await;
         let delivery = newest(&app, one).await;
         assert_eq!((&delivery["state"], &delivery["last_error"]), (&json!("superseded"), &json!("the link is gone")));
@@ -224,7 +224,7 @@ on_both_with! {
             if place == "sqlite" {
                 database.run("DROP TRIGGER in_the_way").await;
             }
-            app.clock.advance_millis(10_000);
+            app.deliver_later(10_000).await;
             eventually("the next try has looked again", async || newest(&app, sink).await["state"] == "delivered").await;
             assert_eq!(database.keys().await[0], "at-1");
             other.close().await.unwrap();
@@ -236,7 +236,7 @@ on_both_with! {
         app.patch("/public-api/jobs/refresh-tokens", &json!({"enabled": false})).root().send().await.expect(200);
         let stub = Provider::start(&app.clock); // its access tokens live for an hour
         let provider = json!({"name": "stub", "token_url": stub.url(), "client_id": "c"});
-        made(app.call("POST", "/public-api/providers"), &provider).await;
+        app.post("/public-api/providers", &provider).root().send().await.expect(201);
         let account = json!({"biz_id": "a", "provider": "stub", "refresh_token": stub.issue("a")});
         let account = made(app.call("POST", "/public-api/tokens"), &account).await;
         let refresh = async || {

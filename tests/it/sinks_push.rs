@@ -53,7 +53,7 @@ async fn told(app: &TestApp) -> Vec<(String, Value)> {
 
 /// Has the outbox look now, some time later.
 async fn later(app: &TestApp, millis: i64) {
-    app.clock.advance_millis(millis);
+    app.deliver_later(millis).await;
 }
 
 on_both_with! {

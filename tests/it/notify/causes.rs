@@ -126,8 +126,14 @@ on_both_with! { near;
         let database = app.database.connect().await;
         database.execute_unprepared("ALTER TABLE idempotency_key RENAME TO idempotency_key_away").await.unwrap();
         for _ in 0..2 {
-            let task = app.call("POST", "/public-api/jobs/purge/run").root().send().await.expect(202)["task_id"].clone();
-            let task = format!("/public-api/tasks/{}", task.as_str().unwrap());
+            let mut task = String::new();
+            eventually("the job can be started", async || {
+                let answer = app.call("POST", "/public-api/jobs/purge/run").root().send().await;
+                task = answer.json()["task_id"].as_str().unwrap_or_default().to_owned();
+                answer.status == 202
+            })
+            .await;
+            let task = format!("/public-api/tasks/{task}");
             eventually("the job has failed", async || {
                 app.get(&task).root().send().await.expect(200)["state"] == "failed"
             })
