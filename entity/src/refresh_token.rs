@@ -81,6 +81,14 @@ pub struct Model {
     pub updated_at: UtcMillis,
 }
 
+impl Model {
+    /// What people call the account: its e-mail address, else its `biz_id`.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        self.email.as_deref().filter(|email| !email.is_empty()).unwrap_or_else(|| self.biz_id.as_str())
+    }
+}
+
 /// It points to no other row.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}

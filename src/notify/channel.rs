@@ -32,6 +32,7 @@ use crate::{
         sealed::Place,
         secret::{Sealer, Secret},
     },
+    outbox,
 };
 
 /// Channels in the order they were made.
@@ -195,8 +196,14 @@ fn changed(new: &Model) -> ActiveModel {
 pub(super) async fn delete(tx: &impl ConnectionTrait, actor: &Actor, id: i64, now: UtcMillis) -> Result<()> {
     let old = Entity::find_by_id(id).lock_exclusive().one(tx).await?.ok_or_else(unknown)?;
     Entity::delete_by_id(id).exec(tx).await?;
+    outbox::drop_target(tx, &target(id), "the channel was deleted", now).await?;
     let changes = json!({ "name": old.name, "kind": old.kind });
     audit::record(tx, actor, "delete", "notification_channel", id, changes, now).await
+}
+
+/// What the outbox calls the channel.
+pub(super) fn target(id: i64) -> String {
+    format!("channel:{id}")
 }
 
 /// Sends nothing more to the channel before then.

@@ -235,8 +235,8 @@ async fn release(tx: &impl ConnectionTrait, row: &notification_channel::Model, n
 /// Puts a message for a channel. No two of a channel have the same last event, which therefore tells them apart.
 async fn put(tx: &impl ConnectionTrait, channel: i64, last: i64, notice: &Notice, now: UtcMillis) -> Result<()> {
     let payload = serde_json::to_value(notice).map_err(Error::internal)?;
-    let target = format!("channel:{channel}");
-    let message = outbox::Message { kind: "notify", target, version: last, payload, supersedes: false };
+    let target = channel::target(channel);
+    let message = outbox::Message { kind: super::KIND, target, version: last, payload, supersedes: false };
     outbox::put(tx, &message, now).await
 }
 

@@ -75,8 +75,8 @@ impl Notifier {
         };
         let id = message.target.strip_prefix("channel:").and_then(|id| id.parse().ok());
         match channel::find(self.state.db.orm(), id.unwrap_or_default()).await? {
-            None => refused("the channel is gone"),
-            Some(row) if !row.enabled => refused("the channel is switched off"),
+            None => Ok(Delivery::obsolete("the channel is gone")),
+            Some(row) if !row.enabled => Ok(Delivery::obsolete("the channel is switched off")),
             Some(row) => self.tell(&row, &notice, &format!("msg_{}_{}", row.id, message.version)).await,
         }
     }

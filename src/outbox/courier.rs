@@ -84,6 +84,17 @@ pub trait Courier: Send + Sync + 'static {
     ) -> impl Future<Output = Result<()>> {
         async { Ok(()) }
     }
+
+    /// The same when the try took so long that somebody else was given the message, and its end counts for nothing: what
+    /// it brought may have arrived after something newer.
+    fn overtaken(
+        &self,
+        _tx: &DatabaseTransaction,
+        _message: &Model,
+        _now: UtcMillis,
+    ) -> impl Future<Output = Result<()>> {
+        async { Ok(()) }
+    }
 }
 
 /// A courier whose type is forgotten.
@@ -94,6 +105,12 @@ pub(super) trait AnyCourier: Send + Sync {
         tx: &'a DatabaseTransaction,
         message: &'a Model,
         end: &'a End,
+        now: UtcMillis,
+    ) -> LocalBoxFuture<'a, Result<()>>;
+    fn overtaken<'a>(
+        &'a self,
+        tx: &'a DatabaseTransaction,
+        message: &'a Model,
         now: UtcMillis,
     ) -> LocalBoxFuture<'a, Result<()>>;
 }
@@ -111,6 +128,15 @@ impl<C: Courier> AnyCourier for C {
         now: UtcMillis,
     ) -> LocalBoxFuture<'a, Result<()>> {
         Box::pin(Courier::settled(self, tx, message, end, now))
+    }
+
+    fn overtaken<'a>(
+        &'a self,
+        tx: &'a DatabaseTransaction,
+        message: &'a Model,
+        now: UtcMillis,
+    ) -> LocalBoxFuture<'a, Result<()>> {
+        Box::pin(Courier::overtaken(self, tx, message, now))
     }
 }
 

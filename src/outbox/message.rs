@@ -70,7 +70,7 @@ pub async fn put_again(tx: &impl ConnectionTrait, lane: &str, message: &Message,
     if insert(tx, lane, message, now).await? {
         return Ok(());
     }
-    // The lease goes on to keep others out until it lapses, but whoever holds it does not own the row any more.
+    // The lease goes on to keep others out until that try ends, but whoever holds it does not own the row any more.
     Entity::update_many()
         .col_expr(Column::State, PENDING.into())
         .col_expr(Column::NextAttemptAt, Some(now).into())

@@ -30,7 +30,7 @@ const TRIED_MS: i64 = 7 * 24 * 3_600_000;
 const LONGEST_ERROR: usize = 500;
 
 /// Notes how the try ended, and has the courier note what belongs to it. None: the right to deliver was lost meanwhile,
-/// and nothing is noted.
+/// nothing is noted, and the courier is told.
 pub(super) async fn settle(
     tx: &DatabaseTransaction,
     courier: &dyn AnyCourier,
@@ -40,8 +40,14 @@ pub(super) async fn settle(
 ) -> Result<Option<End>> {
     let row = Entity::find_by_id(message.id).lock_exclusive().one(tx).await?;
     let owner = |row: &Model| (row.lease_owner.clone(), row.lease_until, row.attempts);
-    let Some(row) = row.filter(|row| row.lease_owner.is_some() && owner(row) == owner(message)) else {
-        return Ok(None);
+    let is_ours = |row: &Model| row.lease_owner.is_some() && owner(row) == owner(message);
+    let row = match row {
+        Some(row) if is_ours(&row) => row,
+        row => {
+            let_go(tx, message, row).await?;
+            courier.overtaken(tx, message, now).await?;
+            return Ok(None);
+        }
     };
     let end = decide(&row, delivery, now);
     let change = match &end {
@@ -61,6 +67,15 @@ pub(super) async fn settle(
     ActiveModel { id: Unchanged(row.id), updated_at: Set(now), ..change }.update(tx).await?;
     courier.settled(tx, message, &end, now).await?;
     Ok(Some(end))
+}
+
+/// What was put again while it was under way waits for the end of that, and no longer.
+async fn let_go(tx: &DatabaseTransaction, message: &Model, row: Option<Model>) -> Result<()> {
+    let waits = |row: &Model| row.lease_owner.is_none() && row.lease_until == message.lease_until;
+    if let Some(row) = row.filter(waits) {
+        ActiveModel { id: Unchanged(row.id), ..unleased() }.update(tx).await?;
+    }
+    Ok(())
 }
 
 fn decide(row: &Model, delivery: &Delivery, now: UtcMillis) -> End {

@@ -10,7 +10,7 @@ use super::{
     database, file,
     link::note_delivery,
     live::Ways,
-    push::link_of,
+    push::{bring_back, link_of},
     relay::Relay,
     sink, webhook,
 };
@@ -141,6 +141,13 @@ impl Courier for SinkCourier {
             _ => Ok(()),
         }
     }
+
+    async fn overtaken(&self, tx: &DatabaseTransaction, message: &row::Model, now: UtcMillis) -> Result<()> {
+        match link_of(&message.target) {
+            Some(link_id) => bring_back(tx, link_id, message.version, now).await,
+            None => Ok(()),
+        }
+    }
 }
 
 /// Tells that a target does not take its token: once, until it has taken one.
@@ -165,13 +172,7 @@ async fn tell(
         return Ok(());
     }
     let Some(Joined { link, sink, account }) = joined(tx, link_id).await? else { return Ok(()) };
-    let params = json!({
-        "sink": sink.name,
-        "channel_id": link.channel_id,
-        "biz_id": account.biz_id.as_str(),
-        "email": account.email,
-        "error": error,
-    });
+    let params = json!({ "name": account.label(), "sink": sink.name, "target": link.channel_id, "error": error });
     let event = Event {
         kind: EventKind::SinkFailed,
         subject: message.target.clone(),

@@ -62,6 +62,9 @@ pub async fn create(tx: &impl ConnectionTrait, sink_id: i64, new: NewLink, now: 
         }
         _ => error.into(),
     })?;
+    if sink.enabled {
+        push::hasten(tx, &account, sink.sync_delay_s).await?;
+    }
     if sink.enabled && push::has_live_token(&account, now) {
         outbox::put_in_lane(tx, &push::lane(sink_id), &push::message(row.id, account.version), now).await?;
     }

@@ -4,6 +4,7 @@
 //!   cause; the courier reads the account's token when it delivers, so the newest one arrives.
 //! - Before every write the target is looked at: a channel that is not the link's is never written.
 //! - Secret members of a sink's configuration are sealed and never shown. No refresh token leaves through a sink.
+//! - A slower target brings the next refresh of its accounts forward, in the transaction that makes it slower.
 //! - A try that fails changes nothing here but the delivery; people are told once until it works again.
 
 mod api;
@@ -29,7 +30,7 @@ pub use self::{
     api::routes,
     courier::SinkCourier,
     live::Sinks,
-    push::{KIND, push, widest_sync_delay},
+    push::{KIND, lead_ms, push, widest_sync_delay},
 };
 
 /// 404

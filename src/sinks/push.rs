@@ -61,13 +61,64 @@ pub(super) async fn catch_up(tx: &impl ConnectionTrait, sink_id: i64, all: bool,
     links = links.order_by_asc(sink_link::Column::Id);
     for link in links.all(tx).await? {
         // Locked, so that a refresh that is about to commit either sees the sink as it is now or is seen here.
-        let account = refresh_token::Entity::find_by_id(link.token_id).lock_exclusive().one(tx).await?;
+        let account = locked(tx, link.token_id).await?;
         let Some(account) = account.filter(|account| has_live_token(account, now)) else { continue };
         if all || link.delivered_version < account.version {
             outbox::put_again(tx, &lane(sink_id), &message(link.id, account.version), now).await?;
         }
     }
     Ok(())
+}
+
+/// How long before its end, in milliseconds, a token has to be replaced for a target with that delay to have the next
+/// one in time: a minute more than the delay. 0 where there is no delay.
+#[must_use]
+pub const fn lead_ms(sync_delay_s: i64) -> i64 {
+    if sync_delay_s > 0 { sync_delay_s * 1000 + 60_000 } else { 0 }
+}
+
+/// Brings an account's next refresh forward where a target has come to be slower than it allows for. Half of the
+/// token's lifetime is left in any case, and after failures the back-off counts. The account must be locked.
+pub(super) async fn hasten(tx: &impl ConnectionTrait, account: &refresh_token::Model, sync_delay_s: i64) -> Result<()> {
+    use refresh_token::Column;
+    let (Some(next), Some(end)) = (account.next_refresh_at, account.access_expires_at) else { return Ok(()) };
+    let lifetime = end.0 - account.last_refresh_at.unwrap_or(account.created_at).0;
+    let latest = UtcMillis(end.0 - lead_ms(sync_delay_s).min(lifetime.max(0) / 2));
+    if account.state != "ok" || next <= latest {
+        return Ok(());
+    }
+    refresh_token::Entity::update_many()
+        .col_expr(Column::NextRefreshAt, Some(latest).into())
+        .filter(Column::Id.eq(account.id))
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
+/// The same for every account of a sink.
+pub(super) async fn hasten_all(tx: &impl ConnectionTrait, sink: &token_sink::Model) -> Result<()> {
+    let links = sink_link::Entity::find().filter(sink_link::Column::SinkId.eq(sink.id));
+    for link in links.order_by_asc(sink_link::Column::Id).all(tx).await? {
+        if let Some(account) = locked(tx, link.token_id).await? {
+            hasten(tx, &account, sink.sync_delay_s).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn locked(tx: &impl ConnectionTrait, token_id: i64) -> Result<Option<refresh_token::Model>> {
+    Ok(refresh_token::Entity::find_by_id(token_id).lock_exclusive().one(tx).await?)
+}
+
+/// A try of that version ended after its right to deliver had gone to another one, which has brought a newer token since:
+/// the old one may have arrived last. The newest is brought once more.
+pub(super) async fn bring_back(tx: &impl ConnectionTrait, link_id: i64, version: i64, now: UtcMillis) -> Result<()> {
+    let link = sink_link::Entity::find_by_id(link_id).one(tx).await?;
+    let Some(link) = link.filter(|link| link.delivered_version > version) else { return Ok(()) };
+    let Some(account) = locked(tx, link.token_id).await?.filter(|account| has_live_token(account, now)) else {
+        return Ok(());
+    };
+    outbox::put_again(tx, &lane(link.sink_id), &message(link.id, account.version), now).await
 }
 
 /// Whether there is an access token that is still good.

@@ -16,7 +16,7 @@ use super::{
     SINK_NAME_TAKEN, SINK_NOT_FOUND,
     config::{SinkKind, Target, merged, split},
     dto::{NewSink, SinkFilter, SinkPatch},
-    push::{catch_up, lane},
+    push::{catch_up, hasten_all, lane},
 };
 use crate::{
     admin::audit::Changes,
@@ -203,6 +203,9 @@ async fn follow(
 ) -> Result<()> {
     if !new.enabled {
         return outbox::drop_lane(tx, &lane(new.id), "the sink was switched off", now).await;
+    }
+    if !old.enabled || new.sync_delay_s > old.sync_delay_s {
+        hasten_all(tx, new).await?;
     }
     if config_changed {
         // What arrived did so at another place, perhaps.

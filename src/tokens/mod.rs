@@ -1,7 +1,7 @@
 //! Accounts: refresh tokens that are kept alive, and the access tokens they give.
 //!
 //! - A refresh token is stored once, sealed, and leaves only through `reveal` and the export; views show its end.
-//! - Only `account` and `refresh` write an account. An edit touches its own columns; a new refresh token moves the
+//! - Only `account` and `refresh` write an account (a slower sink brings its next refresh forward). An edit touches its own columns; a new refresh token moves the
 //!   version, so that a refresh under way cannot overwrite it.
 //! - What is done to many at once is one transaction, or a task that goes on after a restart.
 

@@ -32,7 +32,8 @@ const WRITERS: &[(&str, &[&str])] = &[
     ("outbox", &["outbox"]),
     ("server", &["meta", "replica", "sealing_key"]),
     ("settings", &["setting"]),
-    ("sinks", &["sink_link", "token_sink"]),
+    // A slower target brings the next refresh of its accounts forward in the same transaction.
+    ("sinks", &["refresh_token", "sink_link", "token_sink"]),
     ("scheduler", &["job", "task", "task_item"]),
     ("tokens", &["key_holder", "refresh_event", "refresh_token"]),
 ];

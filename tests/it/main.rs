@@ -51,6 +51,7 @@ mod scheduler;
 mod secrets;
 mod settings;
 mod sinks;
+mod sinks_order;
 mod sinks_push;
 mod site_key;
 mod stopping;

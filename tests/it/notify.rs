@@ -1,5 +1,6 @@
 //! Notifications: channels, what they are told, and what the services make of it.
 
+mod causes;
 mod channels;
 mod dispatching;
 mod kinds;

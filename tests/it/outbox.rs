@@ -80,7 +80,7 @@ on_both_with! {
         app.clock.advance_millis(1_500);
         assert_eq!((gauge("latchkey_outbox_pending").await, gauge("latchkey_outbox_oldest_seconds").await), (1.0, 1.5));
         relay.be(Mood::Well);
-        app.clock.advance_millis(HOUR);
+        app.deliver_later(HOUR).await;
         eventually("it has arrived", async || all_have_arrived(&app).await).await;
         assert_eq!(gauge("latchkey_outbox_pending").await, 0.0);
         assert!(app.get("/metrics").send().await.text().contains("latchkey_outbox_tries_total{kind=\"sink\",outcome=\"delivered\"} 1"));
@@ -128,7 +128,7 @@ on_each_database! {
         eventually("it was tried", async || deliveries(&app, sink).await[0]["attempts"] == 1).await;
         let app = app.restart().await;
         relay.be(Mood::Well);
-        app.clock.advance_millis(10_000);
+        app.deliver_later(10_000).await;
         eventually("both have arrived", async || relay.key(12) == "at-1" && relay.key(13) == "at-2").await;
         eventually("and are noted", async || all_have_arrived(&app).await).await;
         let rows = outbox::Entity::find().order_by_asc(outbox::Column::Id).all(app.state.db.orm()).await.unwrap();

@@ -53,7 +53,7 @@ async fn told(app: &TestApp) -> Vec<(String, Value)> {
 
 /// Has the outbox look now, some time later.
 async fn later(app: &TestApp, millis: i64) {
-    app.clock.advance_millis(millis);
+    app.deliver_later(millis).await;
 }
 
 on_both_with! {
@@ -119,7 +119,8 @@ on_both_with! {
         }
         let (event, params) = told(&app).await.remove(0);
         assert_eq!(event, "sink.failed");
-        assert_eq!((&params["channel_id"], &params["email"]), (&json!("12"), &json!("somebody@example.com")));
+        assert_eq!((&params["target"], &params["name"]), (&json!("12"), &json!("somebody@example.com")));
+        assert!(params["sink"].is_string(), "{params}");
         assert!(params["error"].as_str().unwrap().contains("is called 'plus' there"), "{params}");
     }
 

@@ -115,10 +115,9 @@ impl Inner {
     pub(super) async fn commit(&self, entry: &Entry) -> Result<Kept> {
         let (state, entry, now) = (self.state.clone(), entry.clone(), self.state.clock.now());
         let work = async move |tx: &DatabaseTransaction| {
+            // Locked, so that a sink that grows slower at this moment is seen here, or sees what is written here.
             let row = refresh_token::Entity::find_by_id(entry.token_id).lock_exclusive().one(tx).await?;
-            let Some(row) = row else {
-                return Ok(Kept::Superseded);
-            };
+            let Some(row) = row else { return Ok(Kept::Superseded) };
             if row.version != entry.version {
                 if is_there(tx, &entry).await? {
                     return Ok(Kept::Yes);
@@ -151,7 +150,7 @@ impl Inner {
             }
             if entry.access_token.is_some() {
                 sinks::push(tx, row.id, row.version + 1, now).await?;
-                tell(tx, &row, now).await?;
+                tell(tx, &row, expires_at, state.config.server.timezone, now).await?;
             }
             fault::reached("storing");
             Ok(Kept::Yes)

@@ -128,7 +128,7 @@ async fn store(
             kind: EventKind::ProviderPaused,
             subject: format!("provider:{}", row.provider),
             cause: failed.class.as_str().to_owned(),
-            params: json!({ "provider": row.provider, "class": failed.class.as_str(), "detail": failed.detail }),
+            params: json!({ "name": row.provider, "reason": format!("{}: {}", failed.class.as_str(), failed.detail) }),
         };
         notify::tell(tx, &event, now).await?;
     }
@@ -160,8 +160,8 @@ async fn tell(
         subject: format!("token:{}", row.id),
         cause: format!("{}/{}", row.provider, failed.class.as_str()),
         params: json!({
-            "biz_id": row.biz_id.as_str(), "email": row.email, "provider": row.provider,
-            "class": failed.class.as_str(), "detail": failed.detail, "failures": row.failure_count + 1,
+            "name": row.label(), "provider": row.provider, "class": failed.class.as_str(), "detail": failed.detail,
+            "failures": row.failure_count + 1,
         }),
     };
     notify::tell(tx, &event, now).await

@@ -1,5 +1,6 @@
 //! The rows of a refresh: boxes, account, events, notifications.
 
+use chrono_tz::Tz;
 use entity::{UtcMillis, refresh_event, refresh_token};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, sea_query::Expr,
@@ -177,7 +178,15 @@ pub(super) async fn close(
 }
 
 /// Who was told of a failure is told that it is over; and who wants to is told of every refresh.
-pub(super) async fn tell(tx: &DatabaseTransaction, row: &refresh_token::Model, now: UtcMillis) -> Result<()> {
+pub(super) async fn tell(
+    tx: &DatabaseTransaction,
+    row: &refresh_token::Model,
+    expires_at: UtcMillis,
+    zone: Tz,
+    now: UtcMillis,
+) -> Result<()> {
+    // As people read it.
+    let expires_at = expires_at.to_datetime().with_timezone(&zone).format("%Y-%m-%d %H:%M").to_string();
     let recovered =
         matches!(row.state.as_str(), "dead" | "uncertain") || row.failure_count >= super::failure::TOLD_AFTER;
     let kinds = [(EventKind::TokenRecovered, recovered), (EventKind::TokenRefreshed, true)];
@@ -186,7 +195,7 @@ pub(super) async fn tell(tx: &DatabaseTransaction, row: &refresh_token::Model, n
             kind,
             subject: format!("token:{}", row.id),
             cause: row.provider.clone(),
-            params: json!({ "biz_id": row.biz_id.as_str(), "email": row.email, "provider": row.provider }),
+            params: json!({ "name": row.label(), "provider": row.provider, "expires_at": expires_at }),
         };
         notify::tell(tx, &event, now).await?;
     }

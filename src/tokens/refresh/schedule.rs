@@ -2,6 +2,8 @@
 
 use entity::{UtcMillis, provider};
 
+use crate::sinks;
+
 const MINUTE: i64 = 60_000;
 const DAY: i64 = 24 * 60 * MINUTE;
 /// Shortest and longest pause after failures.
@@ -39,7 +41,7 @@ pub(super) fn next(
     now: UtcMillis,
 ) -> UtcMillis {
     let lifetime = (expires_at.0 - now.0).max(0);
-    let delay = if sync_delay_s > 0 { sync_delay_s * 1000 + MINUTE } else { 0 };
+    let delay = sinks::lead_ms(sync_delay_s);
     let margin = (lifetime / 10).max(15 * MINUTE).max(provider.refresh_margin_s * 1000).max(delay).min(lifetime / 2);
     let jitter = spread(account_id) % (margin / 5 + 1);
     let due = UtcMillis(expires_at.0 - margin - jitter).max(now);

@@ -43,6 +43,10 @@ pub enum Reply {
     Hang,
     /// Closes the connection without an answer.
     Reset,
+    /// Has not made up its mind: asks again in a moment, unless the client is gone by then.
+    NotYet,
+    /// Answers 200 with a body that never ends.
+    Endless,
 }
 
 /// A running server. It ends with the test's runtime.
@@ -69,7 +73,21 @@ impl HttpStub {
 
 async fn serve(mut stream: TcpStream, reply: &(impl Fn(&Asked) -> Reply + Send + Sync)) -> Option<()> {
     let asked = read(&mut stream).await?;
-    let (status, headers, body) = match reply(&asked) {
+    let decided = loop {
+        match reply(&asked) {
+            Reply::NotYet if is_gone(&stream) => return None,
+            Reply::NotYet => tokio::time::sleep(std::time::Duration::from_millis(5)).await, // between two looks
+            decided => break decided,
+        }
+    };
+    let (status, headers, body) = match decided {
+        Reply::NotYet => return None,
+        Reply::Endless => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n").await.ok()?;
+            loop {
+                stream.write_all(&[b'['; 64 * 1024]).await.ok()?;
+            }
+        }
         Reply::Json(status, body) => (status, Vec::new(), body.to_string()),
         Reply::Raw(status, headers, body) => (status, headers, body),
         Reply::Hang => std::future::pending().await,
@@ -83,6 +101,10 @@ async fn serve(mut stream: TcpStream, reply: &(impl Fn(&Asked) -> Reply + Send +
     let body = if asked.method == "HEAD" { String::new() } else { body };
     head.push_str(&format!("Content-Length: {length}\r\n\r\n{body}"));
     stream.write_all(head.as_bytes()).await.ok()
+}
+
+fn is_gone(stream: &TcpStream) -> bool {
+    matches!(stream.try_read(&mut [0; 1]), Ok(0))
 }
 
 async fn read(stream: &mut TcpStream) -> Option<Asked> {

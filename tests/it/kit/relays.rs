@@ -42,6 +42,10 @@ pub enum Mood {
     HangsOnPut,
     /// Its own test of a channel fails.
     FailsTests,
+    /// Answers everything with this status and text.
+    Says(u16, &'static str),
+    /// Answers with a body that never ends.
+    Endless,
 }
 
 /// A channel.
@@ -67,6 +71,9 @@ struct State {
     junk: Vec<i64>,
     asked: Vec<Asked>,
     puts: usize,
+    /// A key whose PUT is kept waiting, and whether one waits.
+    held: Option<String>,
+    is_holding: bool,
 }
 
 /// A relay's admin API.
@@ -93,6 +100,8 @@ impl Relay {
             junk: Vec::new(),
             asked: Vec::new(),
             puts: 0,
+            held: None,
+            is_holding: false,
         }));
         let shared = Arc::clone(&state);
         let stub = HttpStub::start(move |asked| shared.lock().expect("no panic before").reply(asked)).await;
@@ -106,6 +115,29 @@ impl Relay {
     /// Changes its mood.
     pub fn be(&self, mood: Mood) {
         self.state().mood = mood;
+    }
+
+    /// Keeps the PUT of that key waiting: it is neither done nor answered until [`Self::release`].
+    pub fn hold(&self, key: &str) {
+        self.state().held = Some(key.to_owned());
+    }
+
+    /// Whether a PUT is kept waiting.
+    pub fn is_holding(&self) -> bool {
+        self.state().is_holding
+    }
+
+    /// Goes on with what was kept waiting.
+    pub fn release(&self) {
+        let mut state = self.state();
+        (state.held, state.is_holding) = (None, false);
+    }
+
+    /// The keys that were put, in the order in which they came in.
+    pub fn keys_put(&self) -> Vec<String> {
+        let asked = self.asked();
+        let puts = asked.iter().filter(|asked| asked.method == "PUT");
+        puts.map(|asked| asked.json()["key"].as_str().unwrap_or_default().to_owned()).collect()
     }
 
     /// Renames the header for the user's number, as forks do.
@@ -156,6 +188,10 @@ fn done(data: &Value) -> Value {
 
 impl State {
     fn reply(&mut self, asked: &Asked) -> Reply {
+        if asked.method == "PUT" && self.held.is_some() && self.held.as_deref() == asked.json()["key"].as_str() {
+            self.is_holding = true;
+            return Reply::NotYet;
+        }
         self.asked.push(asked.clone());
         if asked.method == "PUT" {
             self.puts += 1;
@@ -164,6 +200,8 @@ impl State {
             Mood::Hangs => return Reply::Hang,
             Mood::HangsOnPut if asked.method == "PUT" => return Reply::Hang,
             Mood::Resets => return Reply::Reset,
+            Mood::Endless => return Reply::Endless,
+            Mood::Says(status, text) => return Reply::Raw(status, Vec::new(), text.to_owned()),
             Mood::Fails(status) => {
                 return Reply::Raw(status, vec![("Retry-After".to_owned(), "7".to_owned())], "<html>".to_owned());
             }
@@ -309,6 +347,17 @@ impl OneApiDatabase {
     /// Runs a statement.
     pub async fn run(&self, sql: &str) {
         self.connection.execute_unprepared(sql).await.expect("it runs");
+    }
+
+    /// Another connection, with one session.
+    pub async fn another(&self) -> DatabaseConnection {
+        let url = match (&self.file, &self.name) {
+            (Some(file), _) => format!("sqlite://{}?mode=rw", file.display()),
+            (None, name) => format!("mysql://root@127.0.0.1:3306/{}", name.as_deref().expect("a name")),
+        };
+        let mut options = sea_orm::ConnectOptions::new(url);
+        options.max_connections(1).min_connections(1);
+        Orm::connect(options).await.expect("it connects")
     }
 
     /// The part of a sink's configuration that leads there.

@@ -13,7 +13,7 @@ use sea_orm::{
     ActiveValue::{Set, Unchanged},
 };
 
-use super::TestApp;
+use super::{TestApp, eventually};
 
 /// How long the access tokens of the tests live, in milliseconds: ten days.
 pub const TOKEN_LIFE_MS: i64 = 10 * 24 * 3_600_000;
@@ -55,6 +55,16 @@ impl TestApp {
             Ok(sealed.update(tx).await?)
         });
         made.await.expect("an account")
+    }
+
+    /// Lets that many milliseconds pass, and has the outbox look what is due then. Its job alone might have looked just
+    /// before, and the clock stands still.
+    pub async fn deliver_later(&self, millis: i64) {
+        self.clock.advance_millis(millis);
+        eventually("the outbox looks", async || {
+            self.call("POST", "/public-api/jobs/deliver-outbox/run").root().send().await.status == 202
+        })
+        .await;
     }
 
     /// Stores a fresh access token of the account, as a refresh does: with a new version, and pushed to the sinks in the

@@ -152,6 +152,19 @@ on_both! {
         }
     }
 
+    async fn every_kind_of_event_there_is_can_be_chosen(app: TestApp) {
+        let all = [
+            "token.dead", "token.failing", "provider.paused", "token.recovered", "token.refreshed", "sink.failed", "key.expiring",
+            "key.expired", "key.quota_low", "recharge.paid", "recharge.needs_refund", "job.failed", "security.login_locked",
+        ];
+        let id = channel(&app, "bark", json!({"device_key": "k"}), json!({"events": all, "break_through": all})).await;
+        let view = app.get(&format!("{PATH}/{id}")).root().send().await.expect(200);
+        for member in ["events", "break_through"] {
+            let chosen = view[member].as_array().unwrap();
+            assert!(chosen.len() == all.len() && all.iter().all(|name| chosen.contains(&json!(name))), "{view}");
+        }
+    }
+
     async fn a_name_belongs_to_one_channel(app: TestApp) {
         let config = json!({"device_key": "k"});
         channel(&app, "bark", config.clone(), json!({"name": "one"})).await;
