@@ -23,6 +23,7 @@ pub(crate) mod scratch;
 pub mod sealed;
 pub mod search;
 pub mod secret;
+pub mod spread;
 pub mod standard_webhooks;
 pub mod state;
 pub mod wake;

@@ -20,6 +20,8 @@ mod reveal;
 mod runner;
 mod stats;
 
+use self::stats::STATES;
+
 /// The table of accounts, as sealed places name it.
 const TABLE: &str = "refresh_token";
 

@@ -8,6 +8,7 @@ use latchkey::{
     base::http_client::HttpClient,
     outbox::{Couriers, Outbox},
     providers::Providers,
+    settings::Settings,
     tokens::refresh::{Cause, Outcome, Refresher},
 };
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
@@ -46,7 +47,8 @@ impl Vault {
     /// Another replica, as far as refreshes go.
     async fn refresher(&self) -> Refresher {
         let (state, name) = (self.app.state.clone(), uuid::Uuid::new_v4().to_string());
-        let providers = Providers::new(&state, HttpClient::new(true));
+        let settings = Settings::load(state.clone()).await.unwrap();
+        let providers = Providers::new(&state, settings, HttpClient::new(true));
         let outbox = Outbox::new(state.clone(), &name, Couriers::default()).unwrap();
         let journal = self.app.database.folder.join(&name);
         Refresher::start(state, providers, outbox, &name, journal).await.unwrap()

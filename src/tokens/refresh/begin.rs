@@ -15,7 +15,8 @@ use crate::{
         sealed::Place,
         secret::{Sealer, Secret, sha256_hex},
     },
-    providers::{FailureClass, PROVIDER_PAUSED},
+    providers::{FailureClass, PROVIDER_PAUSED, Pace},
+    settings::Values,
     tokens::{
         TABLE,
         problems::{ACCOUNT_DEAD, ACCOUNT_DISABLED, RATE_LIMITED},
@@ -35,6 +36,8 @@ pub(super) struct Attempt {
     pub(super) previous: Option<Secret>,
     pub(super) proxy: Option<Secret>,
     pub(super) epoch: i64,
+    /// How long the lease is held before it has to be renewed.
+    pub(super) lease_ms: i64,
     /// An earlier call was sent and its answer never came: the refresh token may be spent.
     pub(super) uncertain: bool,
     pub(super) cause: Cause,
@@ -54,21 +57,10 @@ pub(super) enum Begun {
 
 /// The same, as the transaction answers it: nothing is unsealed in there.
 enum Read {
-    Held { row: Box<refresh_token::Model>, provider: Box<provider::Model>, uncertain: bool },
+    Held { row: Box<refresh_token::Model>, provider: Box<provider::Model>, uncertain: bool, lease_ms: i64 },
     Elsewhere { version: i64 },
     Refused(Refusal),
     Gone,
-}
-
-impl Attempt {
-    /// How long the lease is held before it has to be renewed.
-    pub(super) fn lease_ms(&self) -> i64 {
-        lease_ms(&self.provider)
-    }
-}
-
-fn lease_ms(provider: &provider::Model) -> i64 {
-    2 * provider.timeout_ms + SLACK_MS
 }
 
 impl Inner {
@@ -76,9 +68,11 @@ impl Inner {
     pub(super) async fn begin(&self, id: i64, cause: Cause) -> Result<Begun> {
         let name = Uuid::now_v7().to_string();
         let (holder, attempt, now) = (self.instance.clone(), name.clone(), self.state.clock.now());
-        let read = self.state.writer.write(async move |tx| read(tx, id, cause, &holder, &attempt, now).await).await?;
-        let (row, provider, uncertain) = match read {
-            Read::Held { row, provider, uncertain } => (row, provider, uncertain),
+        let settings = self.providers.settings().get();
+        let asked = Asked { id, cause, now };
+        let read = async move |tx: &_| read(tx, asked, &settings, &holder, &attempt).await;
+        let (row, provider, uncertain, lease_ms) = match self.state.writer.write(read).await? {
+            Read::Held { row, provider, uncertain, lease_ms } => (row, provider, uncertain, lease_ms),
             Read::Elsewhere { version } => return Ok(Begun::Elsewhere { version }),
             Read::Refused(refusal) => return Ok(Begun::Refused(refusal)),
             Read::Gone => return Ok(Begun::Gone),
@@ -97,6 +91,7 @@ impl Inner {
             previous,
             proxy,
             epoch,
+            lease_ms,
             uncertain,
             cause,
             started,
@@ -122,21 +117,28 @@ fn open(sealer: &Sealer, id: i64, column: &str, sealed: &str) -> Result<Secret> 
     Place { table: TABLE, id, column }.unseal(sealer, sealed)
 }
 
-async fn read(
-    tx: &impl ConnectionTrait,
+/// What is to be refreshed, why and when.
+#[derive(Clone, Copy)]
+struct Asked {
     id: i64,
     cause: Cause,
+    now: UtcMillis,
+}
+
+async fn read(
+    tx: &impl ConnectionTrait,
+    Asked { id, cause, now }: Asked,
+    settings: &Values,
     holder: &str,
     attempt: &str,
-    now: UtcMillis,
 ) -> Result<Read> {
     let Some(before) = refresh_token::Entity::find_by_id(id).one(tx).await? else { return Ok(Read::Gone) };
     let provider = provider::Entity::find().filter(provider::Column::Name.eq(&before.provider)).one(tx).await?;
     let Some(provider) = provider else {
         return Ok(Read::Refused(Refusal::new(&PROVIDER_PAUSED, "The account's provider is not configured.")));
     };
-    let until = now.plus_millis(lease_ms(&provider));
-    if !lease(tx, id, holder, until, now).await? {
+    let lease_ms = 2 * Pace::of(&provider, settings).timeout_ms + SLACK_MS;
+    if !lease(tx, id, holder, now.plus_millis(lease_ms), now).await? {
         return Ok(Read::Elsewhere { version: before.version });
     }
     // Only now: who held the lease before may have replaced the refresh token.
@@ -148,7 +150,7 @@ async fn read(
     let left_open = close_open_intents(tx, id).await?;
     intend(tx, &row, attempt, cause, holder, &row.refresh_token_hash, now).await?;
     let uncertain = left_open || row.state == "uncertain";
-    Ok(Read::Held { row: Box::new(row), provider: Box::new(provider), uncertain })
+    Ok(Read::Held { row: Box::new(row), provider: Box::new(provider), uncertain, lease_ms })
 }
 
 /// The lease of one account. The database settles who gets it.

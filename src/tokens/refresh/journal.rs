@@ -70,6 +70,12 @@ impl Journal {
         File::open(&self.0)?.sync_all()
     }
 
+    /// How many answers lie here.
+    pub(super) fn len(&self) -> Result<usize> {
+        let files = fs::read_dir(&self.0).map_err(Error::internal)?;
+        Ok(files.flatten().filter(|file| file.path().extension().is_some_and(|ending| ending == ENDING)).count())
+    }
+
     /// The answers that lie here. What does not open stays, and is told.
     pub(super) fn read(&self, sealer: &Sealer) -> Result<Vec<Entry>> {
         let mut entries = Vec::new();

@@ -17,6 +17,7 @@ mod commit;
 mod due;
 mod failure;
 mod journal;
+mod meters;
 mod outcome;
 mod recover;
 mod rows;
@@ -38,7 +39,7 @@ use futures_util::{
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
-use self::{begin::Begun, journal::Journal};
+use self::{begin::Begun, journal::Journal, meters::Meters};
 use super::problems::{ACCOUNT_BUSY, ACCOUNT_NOT_FOUND};
 use crate::{
     base::{
@@ -72,6 +73,7 @@ struct Inner {
     /// Name of this replica: who holds the leases.
     instance: String,
     journal: Journal,
+    meters: Meters,
     /// Of the process, not of a worker, which may end before a flight does.
     runtime: Handle,
     running: TaskTracker,
@@ -91,8 +93,10 @@ impl Refresher {
         instance: &str,
         journal: PathBuf,
     ) -> Result<Self> {
+        let meters = Meters::register(state.metrics.registry())?;
         let refresher = Self(Arc::new(Inner {
             state,
+            meters,
             providers,
             outbox,
             instance: instance.to_owned(),
@@ -130,7 +134,8 @@ impl Refresher {
         }
         let inner = Arc::clone(&self.0);
         let work = async move {
-            let outcome = Arc::clone(&inner).run(id, cause).await;
+            let (outcome, took) = Arc::clone(&inner).run(id, cause).await;
+            inner.meters.ended(&outcome, took);
             inner.flights.lock().unwrap_or_else(PoisonError::into_inner).remove(&place);
             outcome
         };
@@ -143,22 +148,29 @@ impl Refresher {
 }
 
 impl Inner {
-    async fn run(self: Arc<Self>, id: i64, cause: Cause) -> Outcome {
+    /// How the refresh ended, and how long it took if there was a call.
+    async fn run(self: Arc<Self>, id: i64, cause: Cause) -> (Outcome, Option<Duration>) {
         let since = std::time::Instant::now();
         loop {
             match self.begin(id, cause).await {
-                Ok(Begun::Held(attempt)) => return self.attempt(*attempt).await,
-                Ok(Begun::Refused(refusal)) => return refusal.into(),
-                Ok(Begun::Gone) => return Refusal::new(&ACCOUNT_NOT_FOUND, "There is no such account.").into(),
+                Ok(Begun::Held(attempt)) => {
+                    let started = attempt.started;
+                    return (self.attempt(*attempt).await, Some(started.elapsed()));
+                }
+                Ok(Begun::Refused(refusal)) => return (refusal.into(), None),
+                Ok(Begun::Gone) => {
+                    return (Refusal::new(&ACCOUNT_NOT_FOUND, "There is no such account.").into(), None);
+                }
                 Ok(Begun::Elsewhere { version }) => {
                     if let Some(outcome) = self.settled_elsewhere(id, version).await {
-                        return outcome;
+                        return (outcome, None);
                     }
                 }
-                Err(error) => return Refusal::of(&error).into(),
+                Err(error) => return (Refusal::of(&error).into(), None),
             }
             if since.elapsed() > LONGEST_WAIT {
-                return Refusal::new(&ACCOUNT_BUSY, "Another replica refreshes this account.").after(5).into();
+                let busy = Refusal::new(&ACCOUNT_BUSY, "Another replica refreshes this account.").after(5);
+                return (busy.into(), None);
             }
             tokio::time::sleep(LOOK).await;
         }
