@@ -48,6 +48,7 @@ mod same_moment;
 mod scheduler;
 mod secrets;
 mod settings;
+mod settings_effect;
 mod sinks;
 mod sinks_push;
 mod site_key;

@@ -46,7 +46,7 @@ impl Vault {
 
     /// Another replica, as far as refreshes go.
     async fn refresher(&self) -> Refresher {
-        let (state, name) = (self.app.state.clone(), uuid::Uuid::new_v4().to_string());
+        let (state, name) = (self.app.state_of_another(), uuid::Uuid::new_v4().to_string());
         let settings = Settings::load(state.clone()).await.unwrap();
         let providers = Providers::new(&state, settings, HttpClient::new(true));
         let outbox = Outbox::new(state.clone(), &name, Couriers::default()).unwrap();
@@ -75,6 +75,13 @@ impl Vault {
     async fn stored(&self, name: &str) -> String {
         let answer = self.get_at(json!({"biz_id": name})).await.expect(200);
         answer["data"]["refresh_token"].as_str().unwrap().to_owned()
+    }
+
+    /// How many writes were committed so far.
+    async fn writes(&self) -> u64 {
+        let text = self.app.get("/metrics").send().await.text();
+        let sum = text.lines().find_map(|line| line.strip_prefix("latchkey_commit_writes_sum{lane=\"general\"} "));
+        sum.expect("the metric").parse().unwrap()
     }
 
     async fn run_job(&self) {
@@ -132,12 +139,16 @@ on_both_vaults! {
         let id = vault.account("a").await;
         let (one, other) = (vault.refresher().await, vault.refresher().await);
         vault.stub.hold();
+        let first = actix_web::rt::spawn(async move { one.refresh(id, Cause::Api).await });
+        vault.stub.wait_for_calls(1).await;
+        let writes = vault.writes().await;
         let release = async {
-            vault.stub.wait_for_calls(1).await;
+            // Nobody else writes: the other one has asked for the lease.
+            eventually("the other one waits", async || vault.writes().await > writes).await;
             vault.stub.release();
         };
-        let (first, second, ()) = tokio::join!(one.refresh(id, Cause::Api), other.refresh(id, Cause::Api), release);
-        assert!(matches!((first, second), (Outcome::Refreshed, Outcome::Refreshed)));
+        let (second, ()) = tokio::join!(other.refresh(id, Cause::Api), release);
+        assert!(matches!((first.await.unwrap(), second), (Outcome::Refreshed, Outcome::Refreshed)));
         assert_eq!((vault.stub.calls(), vault.row(id).await.version), (1, 1));
     }
 

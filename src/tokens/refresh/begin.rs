@@ -51,6 +51,8 @@ pub(super) enum Begun {
     Elsewhere {
         version: i64,
     },
+    /// Somebody else has refreshed it since it had the version that was seen.
+    Settled,
     Refused(Refusal),
     Gone,
 }
@@ -59,21 +61,24 @@ pub(super) enum Begun {
 enum Read {
     Held { row: Box<refresh_token::Model>, provider: Box<provider::Model>, uncertain: bool, lease_ms: i64 },
     Elsewhere { version: i64 },
+    Settled,
     Refused(Refusal),
     Gone,
 }
 
 impl Inner {
-    /// Takes the lease, reads the account under it, and writes the intent down.
-    pub(super) async fn begin(&self, id: i64, cause: Cause) -> Result<Begun> {
+    /// Takes the lease, reads the account under it, and writes the intent down. `seen` is the version at which somebody
+    /// else was found to be at it.
+    pub(super) async fn begin(&self, id: i64, cause: Cause, seen: Option<i64>) -> Result<Begun> {
         let name = Uuid::now_v7().to_string();
         let (holder, attempt, now) = (self.instance.clone(), name.clone(), self.state.clock.now());
         let settings = self.providers.settings().get();
-        let asked = Asked { id, cause, now };
+        let asked = Asked { id, cause, seen, now };
         let read = async move |tx: &_| read(tx, asked, &settings, &holder, &attempt).await;
         let (row, provider, uncertain, lease_ms) = match self.state.writer.write(read).await? {
             Read::Held { row, provider, uncertain, lease_ms } => (row, provider, uncertain, lease_ms),
             Read::Elsewhere { version } => return Ok(Begun::Elsewhere { version }),
+            Read::Settled => return Ok(Begun::Settled),
             Read::Refused(refusal) => return Ok(Begun::Refused(refusal)),
             Read::Gone => return Ok(Begun::Gone),
         };
@@ -122,12 +127,13 @@ fn open(sealer: &Sealer, id: i64, column: &str, sealed: &str) -> Result<Secret> 
 struct Asked {
     id: i64,
     cause: Cause,
+    seen: Option<i64>,
     now: UtcMillis,
 }
 
 async fn read(
     tx: &impl ConnectionTrait,
-    Asked { id, cause, now }: Asked,
+    Asked { id, cause, seen, now }: Asked,
     settings: &Values,
     holder: &str,
     attempt: &str,
@@ -143,6 +149,10 @@ async fn read(
     }
     // Only now: who held the lease before may have replaced the refresh token.
     let Some(row) = refresh_token::Entity::find_by_id(id).one(tx).await? else { return Ok(Read::Gone) };
+    if seen.is_some_and(|seen| row.version > seen) {
+        give_back(tx, row.id, row.lease_epoch).await?;
+        return Ok(Read::Settled);
+    }
     if let Some(refusal) = refusal(&row, &provider, cause, now) {
         give_back(tx, row.id, row.lease_epoch).await?;
         return Ok(Read::Refused(refusal));

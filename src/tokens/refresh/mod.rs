@@ -151,8 +151,15 @@ impl Inner {
     /// How the refresh ended, and how long it took if there was a call.
     async fn run(self: Arc<Self>, id: i64, cause: Cause) -> (Outcome, Option<Duration>) {
         let since = std::time::Instant::now();
+        // The account's version when somebody else was first found to be at it: what comes of that is ours too.
+        let mut seen = None;
         loop {
-            match self.begin(id, cause).await {
+            if let Some(version) = seen
+                && let Some(outcome) = self.settled_elsewhere(id, version).await
+            {
+                return (outcome, None);
+            }
+            match self.begin(id, cause, seen).await {
                 Ok(Begun::Held(attempt)) => {
                     let started = attempt.started;
                     return (self.attempt(*attempt).await, Some(started.elapsed()));
@@ -161,11 +168,8 @@ impl Inner {
                 Ok(Begun::Gone) => {
                     return (Refusal::new(&ACCOUNT_NOT_FOUND, "There is no such account.").into(), None);
                 }
-                Ok(Begun::Elsewhere { version }) => {
-                    if let Some(outcome) = self.settled_elsewhere(id, version).await {
-                        return (outcome, None);
-                    }
-                }
+                Ok(Begun::Settled) => return (Outcome::Refreshed, None),
+                Ok(Begun::Elsewhere { version }) => seen = seen.or(Some(version)),
                 Err(error) => return (Refusal::of(&error).into(), None),
             }
             if since.elapsed() > LONGEST_WAIT {
