@@ -32,16 +32,16 @@ pub struct Model {
     pub headers: Option<String>,
     /// Seconds, where an answer tells no expiry.
     pub expires_in_default: i64,
-    /// Refresh margin s.
-    pub refresh_margin_s: i64,
+    /// Null: as the settings say.
+    pub refresh_margin_s: Option<i64>,
     /// Refresh at least that often.
     pub keepalive_days: Option<i64>,
-    /// Timeout ms.
-    pub timeout_ms: i64,
-    /// Calls at once.
-    pub max_concurrency: i64,
-    /// Between two calls.
-    pub min_interval_ms: i64,
+    /// Null: as the settings say.
+    pub timeout_ms: Option<i64>,
+    /// Calls at once; null: as the settings say.
+    pub max_concurrency: Option<i64>,
+    /// Between two calls; null: as the settings say.
+    pub min_interval_ms: Option<i64>,
     /// Whether a refresh ends the old refresh token.
     pub rotates: bool,
     /// JSON object: error code to failure class.

@@ -13,7 +13,7 @@ pub struct Model {
     /// Name, as in the configuration: `kv.rate_read`.
     #[sea_orm(primary_key, auto_increment = false)]
     pub name: String,
-    /// JSON.
+    /// Sealed where it is a list of proxies, else JSON.
     pub value: String,
     /// When it was last changed.
     pub updated_at: UtcMillis,

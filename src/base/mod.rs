@@ -25,6 +25,7 @@ pub mod sealed;
 pub mod sealer;
 pub mod search;
 pub mod secret;
+pub mod spread;
 pub mod standard_webhooks;
 pub mod state;
 pub mod wake;

@@ -20,6 +20,7 @@ pub const COLUMNS: &[(&str, &str)] = &[
     ("refresh_token", "previous_refresh_token"),
     ("refresh_token", "proxy"),
     ("refresh_token", "refresh_token"),
+    ("setting", "value"),
     ("token_sink", "secrets"),
 ];
 

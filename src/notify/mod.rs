@@ -25,7 +25,6 @@ pub use self::{
     api::routes,
     dispatch::{dispatch, purge},
     notifier::Notifier,
-    template::Language,
 };
 pub use crate::base::event::{Event, EventKind, tell};
 

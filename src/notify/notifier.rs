@@ -14,7 +14,7 @@ use super::{
     kinds::{Answer, ChannelKind, Letter, Service, Verdict, send_email},
     notice::Notice,
     pace, quiet,
-    template::{Language, render},
+    template::render,
 };
 use crate::{
     base::{
@@ -24,6 +24,7 @@ use crate::{
         state::State,
     },
     outbox::{Courier, Delivery},
+    settings::Settings,
 };
 
 /// Longest time for a call.
@@ -34,15 +35,15 @@ const CALL: Duration = Duration::from_secs(15);
 pub struct Notifier {
     state: State,
     http: HttpClient,
-    language: Language,
+    settings: Settings,
 }
 
 impl Notifier {
-    /// One that speaks this language.
+    /// One that speaks the language of the settings.
     #[must_use]
-    pub fn new(state: State, language: Language) -> Self {
+    pub fn new(state: State, settings: Settings) -> Self {
         let http = HttpClient::new(state.config.security.allow_private_targets);
-        Self { state, http, language }
+        Self { state, http, settings }
     }
 
     /// What the channels' addresses are checked with.
@@ -96,7 +97,7 @@ impl Notifier {
             let error = "the service takes no more messages this minute".to_owned();
             return Ok(Delivery::Later { error, retry_after_s: Some(seconds) });
         }
-        let text = render(notice, self.language, self.state.config.server.timezone);
+        let text = render(notice, self.settings.get().language, self.state.config.server.timezone);
         let letter = Letter { text: &text, notice, id, now };
         let verdict = match kind.service() {
             Some(service) => self.call(service, &config, &letter).await,

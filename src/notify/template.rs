@@ -7,17 +7,7 @@ use entity::UtcMillis;
 use serde_json::Value;
 
 use super::notice::{Group, Notice};
-use crate::base::event::EventKind;
-
-/// The language of messages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Language {
-    /// Simplified Chinese.
-    #[default]
-    ZhCn,
-    /// English.
-    En,
-}
+use crate::{base::event::EventKind, settings::Language};
 
 /// A message in words, without any markup.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,8 +18,6 @@ use crate::base::{
     page::{Page, PageQuery},
 };
 
-/// How long messages that are over are kept, in milliseconds: 30 days.
-const KEPT_MS: i64 = 30 * 24 * 3_600_000;
 /// A try is due at the next look.
 pub(super) const PENDING: &str = "pending";
 /// It arrived.
@@ -229,17 +227,17 @@ pub async fn list(db: &impl ConnectionTrait, lane: &str, wanted: &Wanted, page: 
     Page::cut(rows, limit, total, |row| row.id)
 }
 
-/// Deletes up to `most` messages that are over for 30 days and answers how many.
+/// Deletes up to `most` messages that have been over since before `until` and answers how many.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn purge(tx: &impl ConnectionTrait, now: UtcMillis, most: u64) -> Result<u64> {
+pub async fn purge(tx: &impl ConnectionTrait, until: UtcMillis, most: u64) -> Result<u64> {
     let old = Entity::find()
         .select_only()
         .column(Column::Id)
-        .filter(Column::CreatedAt.lt(now.plus_millis(-KEPT_MS)))
+        .filter(Column::CreatedAt.lt(until))
         .filter(Column::NextAttemptAt.is_null())
-        .filter(Column::UpdatedAt.lt(now.plus_millis(-KEPT_MS)))
+        .filter(Column::UpdatedAt.lt(until))
         .order_by_asc(Column::CreatedAt)
         .limit(most);
     let ids: Vec<i64> = old.into_tuple().all(tx).await?;

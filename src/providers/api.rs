@@ -48,10 +48,11 @@ fn name(req: &HttpRequest) -> Result<String> {
 async fn list(
     state: State,
     _admin: Allowed<scope::TokensRead>,
+    providers: Data<Providers>,
     page: Query<PageQuery>,
     req: HttpRequest,
 ) -> Result<HttpResponse> {
-    Ok(provider::list(state.db.orm(), &state.sealer, &page.0).await?.respond(&req))
+    Ok(provider::list(state.db.orm(), &providers.desk(), &page.0).await?.respond(&req))
 }
 
 /// Make a provider
@@ -74,9 +75,9 @@ async fn create(
     let body = read_body(&req, payload.into_inner(), BODY_LIMIT, Sender::Known).await?;
     let Json(new) = Json::<NewProvider>::parse(&req, &body)?;
     let new = new.checked(targets(&state, &providers))?;
-    let (now, sealer, caller) = (state.clock.now(), state.sealer.clone(), admin.caller());
+    let (now, desk, caller) = (state.clock.now(), providers.desk(), admin.caller());
     once(&state, &caller, &req, &body, async move |tx| {
-        let made = provider::create(tx, &sealer, &admin, &new, now).await?;
+        let made = provider::create(tx, &desk, &admin, &new, now).await?;
         Answer::created(format!("/public-api/providers/{}", made.name), &made)
     })
     .await
@@ -91,14 +92,19 @@ async fn create(
         (status = 404, description = "`PROVIDER_NOT_FOUND`", body = Problem, content_type = "application/problem+json")),
     security(("ApiSecret" = []), ("AdminJwt" = [])))]
 #[get("/public-api/providers/{name}")]
-async fn get(state: State, _admin: Allowed<scope::TokensRead>, req: HttpRequest) -> Result<HttpResponse> {
+async fn get(
+    state: State,
+    _admin: Allowed<scope::TokensRead>,
+    providers: Data<Providers>,
+    req: HttpRequest,
+) -> Result<HttpResponse> {
     let row = provider::require(state.db.orm(), &name(&req)?).await?;
-    Ok(HttpResponse::Ok().json(ProviderView::of(&state.sealer, row)?))
+    Ok(HttpResponse::Ok().json(ProviderView::of(&providers.desk(), row)?))
 }
 
 /// Change a provider
 ///
-/// A JSON merge patch: what is absent stays, null goes back to the default. The members of `extra_params`, `headers` and
+/// A JSON merge patch: what is absent stays, null goes back to the default, or to what the settings say. The members of `extra_params`, `headers` and
 /// `error_map` are merged by name, and null takes one away. An edit resumes a paused provider. The name cannot be changed:
 /// accounts refer to it.
 #[utoipa::path(operation_id = "updateProvider", tag = "providers", request_body = ProviderPatch,
@@ -116,8 +122,8 @@ async fn update(
 ) -> Result<HttpResponse> {
     let (name, patch) = (name(&req)?, body.0);
     patch.check(targets(&state, &providers))?;
-    let (now, sealer) = (state.clock.now(), state.sealer.clone());
-    let work = async move |tx: &DatabaseTransaction| provider::change(tx, &sealer, &admin, &name, &patch, now).await;
+    let (now, desk) = (state.clock.now(), providers.desk());
+    let work = async move |tx: &DatabaseTransaction| provider::change(tx, &desk, &admin, &name, &patch, now).await;
     Ok(HttpResponse::Ok().json(state.writer.write(work).await?))
 }
 
@@ -148,8 +154,13 @@ async fn remove(state: State, admin: Allowed<scope::TokensWrite>, req: HttpReque
         (status = 409, description = "`PROVIDER_NOT_PAUSED`", body = Problem, content_type = "application/problem+json")),
     security(("ApiSecret" = []), ("AdminJwt" = [])))]
 #[post("/public-api/providers/{name}/resume")]
-async fn resume(state: State, admin: Allowed<scope::TokensWrite>, req: HttpRequest) -> Result<HttpResponse> {
-    let (name, now, sealer) = (name(&req)?, state.clock.now(), state.sealer.clone());
-    let work = async move |tx: &DatabaseTransaction| provider::resume(tx, &sealer, &admin, &name, now).await;
+async fn resume(
+    state: State,
+    admin: Allowed<scope::TokensWrite>,
+    providers: Data<Providers>,
+    req: HttpRequest,
+) -> Result<HttpResponse> {
+    let (name, now, desk) = (name(&req)?, state.clock.now(), providers.desk());
+    let work = async move |tx: &DatabaseTransaction| provider::resume(tx, &desk, &admin, &name, now).await;
     Ok(HttpResponse::Ok().json(state.writer.write(work).await?))
 }

@@ -16,11 +16,8 @@ use crate::base::{
     secret::Secret,
 };
 
-/// Defaults of the numbers, as the documentation of the fields has them.
+/// Seconds an access token is taken to live where nobody tells.
 const EXPIRES_IN_S: i64 = 3600;
-const MARGIN_S: i64 = 900;
-const TIMEOUT_MS: i64 = 20_000;
-const AT_ONCE: i64 = 8;
 
 /// What addresses are checked against.
 #[derive(Clone, Copy, Debug)]
@@ -146,7 +143,7 @@ impl ProviderPatch {
         named.into_iter().filter(|(_, is_absent)| !is_absent).map(|(name, _)| name)
     }
 
-    /// Does it. What is null gets its default.
+    /// Does it. What is null gets its default, or is left to the settings.
     pub(super) fn apply(&self, row: &mut Model, secrets: &mut Secrets) -> Result<()> {
         if let Some(url) = self.token_url.value() {
             url.trim().clone_into(&mut row.token_url);
@@ -158,11 +155,11 @@ impl ProviderPatch {
         merge(&mut secrets.extra_params, &self.extra_params, str::to_owned);
         merge(&mut secrets.headers, &self.headers, str::to_ascii_lowercase);
         set(&mut row.expires_in_default, &self.expires_in_default, EXPIRES_IN_S, |it| it);
-        set(&mut row.refresh_margin_s, &self.refresh_margin_s, MARGIN_S, |it| it);
+        set_or_clear(&mut row.refresh_margin_s, &self.refresh_margin_s);
         set_or_clear(&mut row.keepalive_days, &self.keepalive_days);
-        set(&mut row.timeout_ms, &self.timeout_ms, TIMEOUT_MS, |it| it);
-        set(&mut row.max_concurrency, &self.max_concurrency, AT_ONCE, |it| it);
-        set(&mut row.min_interval_ms, &self.min_interval_ms, 0, |it| it);
+        set_or_clear(&mut row.timeout_ms, &self.timeout_ms);
+        set_or_clear(&mut row.max_concurrency, &self.max_concurrency);
+        set_or_clear(&mut row.min_interval_ms, &self.min_interval_ms);
         set(&mut row.rotates, &self.rotates, true, |it| it);
         let mut map: BTreeMap<String, String> = serde_json::from_str(&row.error_map).unwrap_or_default();
         merge(&mut map, &self.error_map, str::to_owned);
@@ -232,11 +229,11 @@ pub(super) fn blank(name: String, now: UtcMillis) -> Model {
         extra_params: None,
         headers: None,
         expires_in_default: EXPIRES_IN_S,
-        refresh_margin_s: MARGIN_S,
+        refresh_margin_s: None,
         keepalive_days: None,
-        timeout_ms: TIMEOUT_MS,
-        max_concurrency: AT_ONCE,
-        min_interval_ms: 0,
+        timeout_ms: None,
+        max_concurrency: None,
+        min_interval_ms: None,
         rotates: true,
         error_map: "{}".to_owned(),
         state: super::provider::ACTIVE.to_owned(),

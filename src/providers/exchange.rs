@@ -1,5 +1,10 @@
 //! The exchange of a refresh token for an access token.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use entity::provider;
 use tokio_util::sync::CancellationToken;
 
@@ -8,15 +13,20 @@ use super::{
     class::FailureClass,
     classify::{Failed, Judge},
     lane::Lanes,
+    pace::Pace,
+    provider::Desk,
     reply::Tokens,
     request,
     sealed::Secrets,
 };
-use crate::base::{
-    clock::Clock,
-    http_client::{Failure, HttpClient, Incoming},
-    secret::{Sealer, Secret},
-    state::State,
+use crate::{
+    base::{
+        clock::Clock,
+        http_client::{Failure, HttpClient, Incoming},
+        secret::{Sealer, Secret},
+        state::State,
+    },
+    settings::{Settings, Values},
 };
 
 /// Why nothing was sent: the call waited for its turn when the service was told to stop.
@@ -25,13 +35,15 @@ pub const STOPPING: &str = "not sent: the service is stopping";
 /// One exchange.
 #[derive(Clone, Debug)]
 pub struct Call<'a> {
+    /// Number of the account, by which its proxy is chosen.
+    pub account: i64,
     /// Where.
     pub provider: &'a provider::Model,
     /// The client of the account; none: that of the provider.
     pub client_id: Option<&'a str>,
     /// What is exchanged. It may be spent by this.
     pub refresh_token: &'a Secret,
-    /// The way; none: a direct connection.
+    /// The account's own proxy; none: as the settings choose.
     pub proxy: Option<&'a Secret>,
 }
 
@@ -42,16 +54,31 @@ pub struct Providers {
     sealer: Sealer,
     clock: Clock,
     stopping: CancellationToken,
+    settings: Settings,
     lanes: Lanes,
     breakers: Breakers,
+    /// How many calls have taken a proxy from the list.
+    turns: Arc<AtomicUsize>,
 }
 
 impl Providers {
     /// For this service; calls go out by `client`.
     #[must_use]
-    pub fn new(state: &State, client: HttpClient) -> Self {
+    pub fn new(state: &State, settings: Settings, client: HttpClient) -> Self {
         let (sealer, clock, stopping) = (state.sealer.clone(), state.clock.clone(), state.stopping.clone());
-        Self { client, sealer, clock, stopping, lanes: Lanes::default(), breakers: Breakers::default() }
+        let (lanes, breakers, turns) = (Lanes::default(), Breakers::default(), Arc::default());
+        Self { client, sealer, clock, stopping, settings, lanes, breakers, turns }
+    }
+
+    /// What holds for providers without numbers of their own.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// What rows are read and shown with.
+    pub(super) fn desk(&self) -> Desk {
+        Desk { sealer: self.sealer.clone(), settings: self.settings.get() }
     }
 
     /// The client that the calls go out by, for the check of addresses that are entered.
@@ -71,19 +98,30 @@ impl Providers {
         let secrets = Secrets::open(&self.sealer, call.provider).map_err(|_| {
             Failed::new(FailureClass::InvalidClient, "what is stored sealed of the provider does not open")
         })?;
-        let path = Breakers::path(&call.provider.token_url, call.proxy);
+        let settings = self.settings.get();
+        let (pace, proxy) = (Pace::of(call.provider, &settings), self.proxy(call, &settings));
+        let path = Breakers::path(&call.provider.token_url, proxy);
         // At once, not after a turn was waited for.
         self.breakers.closed_for(&path, self.clock.now()).map_or(Ok(()), |seconds| Err(open(seconds)))?;
-        let turn = self.stopping.run_until_cancelled(self.lanes.turn(call.provider)).await;
+        let turn = self.stopping.run_until_cancelled(self.lanes.turn(call.provider.id, pace)).await;
         let turn = turn.ok_or_else(|| Failed::new(FailureClass::RateLimited, STOPPING).after(Some(1)))?;
         let _turn = turn.map_err(|crowded| {
             Failed::new(FailureClass::RateLimited, "too many calls to this provider wait here").after(Some(crowded.0))
         })?;
         let pass = self.breakers.pass(&path, &self.clock).map_err(open)?;
-        let answer = self.client.send(request::outgoing(call, &secrets)).await;
+        let answer = self.client.send(request::outgoing(call, &secrets, proxy, pace.timeout_ms)).await;
         let result = self.judge(call, &secrets, &answer);
         pass.end(health(&answer, &result));
         result
+    }
+
+    /// The way: the account's own proxy, else one of the list; none: a direct connection.
+    fn proxy<'a>(&self, call: &Call<'a>, settings: &'a Values) -> Option<&'a Secret> {
+        let Values { proxy_list, proxy_choice, .. } = settings;
+        call.proxy.or_else(|| {
+            let turn = self.turns.fetch_add(1, Ordering::Relaxed);
+            proxy_list.choose(*proxy_choice, call.account, turn)
+        })
     }
 
     fn judge(&self, call: &Call<'_>, secrets: &Secrets, answer: &Result<Incoming, Failure>) -> Result<Tokens, Failed> {

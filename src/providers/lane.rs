@@ -6,11 +6,12 @@ use std::{
     time::Duration,
 };
 
-use entity::provider;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, sleep_until, timeout_at},
 };
+
+use super::pace::Pace;
 
 /// Longest wait for a turn.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -35,30 +36,30 @@ pub(super) struct Crowded(pub(super) i64);
 impl Lanes {
     /// Waits for a turn, which lasts as long as the permit. Calls that began under another `max_concurrency` are not
     /// counted against the new one.
-    pub(super) async fn turn(&self, provider: &provider::Model) -> Result<OwnedSemaphorePermit, Crowded> {
-        let places = self.lane(provider);
+    pub(super) async fn turn(&self, provider: i64, pace: Pace) -> Result<OwnedSemaphorePermit, Crowded> {
+        let places = self.lane(provider, pace.max_concurrency);
         let permit = timeout_at(Instant::now() + PATIENCE, places.acquire_owned()).await;
         let permit = permit.ok().and_then(Result::ok).ok_or(Crowded(seconds(PATIENCE)))?;
-        if provider.min_interval_ms > 0 {
-            sleep_until(self.slot(provider)?).await;
+        if pace.min_interval_ms > 0 {
+            sleep_until(self.slot(provider, pace)?).await;
         }
         Ok(permit)
     }
 
-    fn lane(&self, provider: &provider::Model) -> Arc<Semaphore> {
+    fn lane(&self, provider: i64, width: i64) -> Arc<Semaphore> {
         let mut lanes = self.lock();
-        let lane = lanes.entry(provider.id).or_insert_with(|| Lane::new(provider.max_concurrency, Instant::now()));
-        if lane.width != provider.max_concurrency {
-            *lane = Lane::new(provider.max_concurrency, lane.next);
+        let lane = lanes.entry(provider).or_insert_with(|| Lane::new(width, Instant::now()));
+        if lane.width != width {
+            *lane = Lane::new(width, lane.next);
         }
         Arc::clone(&lane.places)
     }
 
     /// Takes the next time at which a call may begin.
-    fn slot(&self, provider: &provider::Model) -> Result<Instant, Crowded> {
-        let interval = Duration::from_millis(provider.min_interval_ms.try_into().unwrap_or(0));
+    fn slot(&self, provider: i64, pace: Pace) -> Result<Instant, Crowded> {
+        let interval = Duration::from_millis(pace.min_interval_ms.try_into().unwrap_or(0));
         let (now, mut lanes) = (Instant::now(), self.lock());
-        let lane = lanes.entry(provider.id).or_insert_with(|| Lane::new(provider.max_concurrency, now));
+        let lane = lanes.entry(provider).or_insert_with(|| Lane::new(pace.max_concurrency, now));
         let slot = lane.next.max(now);
         if slot > now + PATIENCE {
             return Err(Crowded(seconds(slot - now)));
@@ -85,39 +86,36 @@ fn seconds(wait: Duration) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use entity::UtcMillis;
     use futures_util::FutureExt;
 
     use super::*;
-    use crate::providers::edit::blank;
 
-    fn provider(max_concurrency: i64, min_interval_ms: i64) -> provider::Model {
-        provider::Model { max_concurrency, min_interval_ms, ..blank("acme".to_owned(), UtcMillis(0)) }
+    fn pace(max_concurrency: i64, min_interval_ms: i64) -> Pace {
+        Pace { margin_s: 900, timeout_ms: 20_000, max_concurrency, min_interval_ms }
     }
 
     #[tokio::test]
     async fn no_more_than_its_width_get_a_turn_at_once() {
-        let (lanes, narrow) = (Lanes::default(), provider(2, 0));
-        let first = lanes.turn(&narrow).await.unwrap();
-        let _second = lanes.turn(&narrow).await.unwrap();
-        assert!(lanes.turn(&narrow).now_or_never().is_none());
-        let another = provider::Model { id: 7, ..narrow.clone() };
-        let _of_another = lanes.turn(&another).await.unwrap();
+        let (lanes, narrow) = (Lanes::default(), pace(2, 0));
+        let first = lanes.turn(1, narrow).await.unwrap();
+        let _second = lanes.turn(1, narrow).await.unwrap();
+        assert!(lanes.turn(1, narrow).now_or_never().is_none());
+        let _of_another = lanes.turn(7, narrow).await.unwrap();
         drop(first);
-        let _third = lanes.turn(&narrow).await.unwrap();
-        assert!(lanes.turn(&provider(3, 0)).now_or_never().unwrap().is_ok(), "it was widened");
+        let _third = lanes.turn(1, narrow).await.unwrap();
+        assert!(lanes.turn(1, pace(3, 0)).now_or_never().unwrap().is_ok(), "it was widened");
     }
 
     #[tokio::test]
     async fn calls_keep_their_distance_and_a_wait_beyond_patience_is_refused() {
-        let (lanes, slow) = (Lanes::default(), provider(8, 25_000));
-        let first = lanes.slot(&slow).unwrap();
-        let second = lanes.slot(&slow).unwrap();
+        let (lanes, slow) = (Lanes::default(), pace(8, 25_000));
+        let first = lanes.slot(1, slow).unwrap();
+        let second = lanes.slot(1, slow).unwrap();
         assert_eq!(second - first, Duration::from_secs(25));
-        assert!(lanes.turn(&slow).now_or_never().is_none(), "its time is 50 s away");
-        let Crowded(seconds) = lanes.slot(&slow).unwrap_err();
+        assert!(lanes.turn(1, slow).now_or_never().is_none(), "its time is 50 s away");
+        let Crowded(seconds) = lanes.slot(1, slow).unwrap_err();
         assert!(seconds > 60, "{seconds}");
         // Given up, that turn has used up its time; nobody comes too early by it.
-        assert!(lanes.turn(&provider(9, 25_000)).now_or_never().unwrap().is_err(), "another width, the same distance");
+        assert!(lanes.turn(1, pace(9, 25_000)).now_or_never().unwrap().is_err(), "another width, the same distance");
     }
 }

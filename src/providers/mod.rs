@@ -17,6 +17,7 @@ mod exchange;
 mod fields;
 mod identity;
 mod lane;
+mod pace;
 mod provider;
 mod redact;
 mod reply;
@@ -32,6 +33,7 @@ pub use self::{
     classify::Failed,
     exchange::{Call, Providers, STOPPING},
     identity::Identity,
+    pace::Pace,
     provider::{find, hold, pause, require, require_active},
     reply::Tokens,
     seed::seed,

@@ -1,5 +1,7 @@
 //! Providers in the database. The writer of table `provider`.
 
+use std::sync::Arc;
+
 use entity::{
     UtcMillis,
     provider::{ActiveModel, Column, Entity, Model},
@@ -26,7 +28,16 @@ use crate::{
         page::{Page, PageQuery},
         secret::Sealer,
     },
+    settings::Values,
 };
+
+/// What rows are read and shown with.
+#[derive(Clone, Debug)]
+pub(super) struct Desk {
+    pub(super) sealer: Sealer,
+    /// They give the numbers that a provider has not of its own.
+    pub(super) settings: Arc<Values>,
+}
 
 /// State of a provider that is used.
 pub(super) const ACTIVE: &str = "active";
@@ -98,13 +109,13 @@ pub async fn pause(tx: &impl ConnectionTrait, called: &Model, reason: &str, now:
 ///
 /// # Errors
 /// 422 for a bad limit or cursor.
-pub(super) async fn list(db: &impl ConnectionTrait, sealer: &Sealer, page: &PageQuery) -> Result<Page<ProviderView>> {
+pub(super) async fn list(db: &impl ConnectionTrait, desk: &Desk, page: &PageQuery) -> Result<Page<ProviderView>> {
     let limit = page.limit()?;
     let after: Option<String> = page.position()?;
     let total = Entity::find().count(db).await?;
     let rows = Entity::find().filter(Column::Name.gt(after.unwrap_or_default()));
     let rows = rows.order_by_asc(Column::Name).limit(limit + 1).all(db).await?;
-    let views = rows.into_iter().map(|row| ProviderView::of(sealer, row)).collect::<Result<_>>()?;
+    let views = rows.into_iter().map(|row| ProviderView::of(desk, row)).collect::<Result<_>>()?;
     Page::cut(views, limit, Some(total), |view: &ProviderView| view.name.clone())
 }
 
@@ -118,15 +129,14 @@ pub(super) async fn insert(
     name: String,
     patch: &ProviderPatch,
     now: UtcMillis,
-) -> Result<ProviderView> {
+) -> Result<(Model, Secrets)> {
     let (mut row, mut secrets) = (blank(name, now), Secrets::default());
     patch.apply(&mut row, &mut secrets)?;
     let mut new = row.into_active_model();
     new.id = NotSet;
     let row = new.reset_all().insert(tx).await.map_err(taken)?;
     // The boxes open only in a row of that id, which is known from here on.
-    let row = store(tx, sealer, row, &secrets).await?;
-    Ok(ProviderView::new(row, &secrets))
+    Ok((store(tx, sealer, row, &secrets).await?, secrets))
 }
 
 /// The same, with its event.
@@ -135,12 +145,13 @@ pub(super) async fn insert(
 /// 409 `PROVIDER_NAME_TAKEN`.
 pub(super) async fn create(
     tx: &impl ConnectionTrait,
-    sealer: &Sealer,
+    desk: &Desk,
     actor: &Actor,
     (name, patch): &(String, ProviderPatch),
     now: UtcMillis,
 ) -> Result<ProviderView> {
-    let made = insert(tx, sealer, name.clone(), patch, now).await?;
+    let (row, secrets) = insert(tx, &desk.sealer, name.clone(), patch, now).await?;
+    let made = ProviderView::new(row, &secrets, &desk.settings);
     let fields = json!({ "token_url": made.token_url, "client_id": made.client_id });
     audit::record(tx, actor, "create", "provider", &made.name, fields, now).await?;
     Ok(made)
@@ -162,15 +173,15 @@ async fn store(tx: &impl ConnectionTrait, sealer: &Sealer, mut row: Model, secre
 /// 404; 422 when a map grows beyond what it may hold.
 pub(super) async fn change(
     tx: &impl ConnectionTrait,
-    sealer: &Sealer,
+    desk: &Desk,
     actor: &Actor,
     name: &str,
     patch: &ProviderPatch,
     now: UtcMillis,
 ) -> Result<ProviderView> {
     let mut row = hold(tx, name).await?;
-    let mut secrets = Secrets::open(sealer, &row)?;
-    let old = ProviderView::new(row.clone(), &secrets);
+    let mut secrets = Secrets::open(&desk.sealer, &row)?;
+    let old = ProviderView::new(row.clone(), &secrets, &desk.settings);
     if patch.is_empty() {
         return Ok(old);
     }
@@ -178,7 +189,8 @@ pub(super) async fn change(
     row.version += 1;
     row.updated_at = now;
     (row.state, row.paused_reason) = (ACTIVE.to_owned(), None);
-    let new = ProviderView::new(store(tx, sealer, row, &secrets).await?, &secrets);
+    let row = store(tx, &desk.sealer, row, &secrets).await?;
+    let new = ProviderView::new(row, &secrets, &desk.settings);
     audit::record(tx, actor, "update", "provider", name, changes(&old, &new, patch)?, now).await?;
     Ok(new)
 }
@@ -189,7 +201,7 @@ pub(super) async fn change(
 /// 404; 409 `PROVIDER_NOT_PAUSED`.
 pub(super) async fn resume(
     tx: &impl ConnectionTrait,
-    sealer: &Sealer,
+    desk: &Desk,
     actor: &Actor,
     name: &str,
     now: UtcMillis,
@@ -203,7 +215,7 @@ pub(super) async fn resume(
     row.updated_at = now;
     let row = row.into_active_model().reset_all().update(tx).await?;
     audit::record(tx, actor, "resume", "provider", name, json!({ "paused_reason": reason }), now).await?;
-    ProviderView::of(sealer, row)
+    ProviderView::of(desk, row)
 }
 
 /// Deletes a provider that no account uses. Who makes an account holds its provider, so none comes in between.

@@ -16,7 +16,7 @@ use crate::base::{http_client::Outgoing, secret::Secret};
 const AGENT: &str = concat!("latchkey/", env!("CARGO_PKG_VERSION"));
 
 /// How the request is to look: client and secret as the provider wants them, its extra parameters, its headers over ours.
-pub(super) fn outgoing(call: &Call<'_>, secrets: &Secrets) -> Outgoing {
+pub(super) fn outgoing(call: &Call<'_>, secrets: &Secrets, proxy: Option<&Secret>, timeout_ms: i64) -> Outgoing {
     let provider = call.provider;
     let client_id = call.client_id.or(provider.client_id.as_deref());
     let client_secret = secret_of(call, secrets);
@@ -35,8 +35,8 @@ pub(super) fn outgoing(call: &Call<'_>, secrets: &Secrets) -> Outgoing {
         url: provider.token_url.clone(),
         headers: headers(secrets, is_json, basic),
         body: if is_json { json(&fields) } else { form(&fields) },
-        proxy: call.proxy.cloned(),
-        timeout: Duration::from_millis(provider.timeout_ms.try_into().unwrap_or(0)),
+        proxy: proxy.cloned(),
+        timeout: Duration::from_millis(timeout_ms.try_into().unwrap_or(0)),
     }
 }
 

@@ -115,7 +115,8 @@ impl Run {
     /// Runs the job to its end, whatever that is.
     pub(super) async fn go(self, inner: &Inner, inside: Inside, stop: CancellationToken) {
         let job = inside.place().job.clone();
-        let context = JobContext { state: inner.state.clone(), lease: job.lease_name(), fence: self.fence, stop };
+        let (lease, fence, by_hand) = (job.lease_name(), self.fence, self.due.is_none());
+        let context = JobContext { state: inner.state.clone(), lease, fence, by_hand, stop };
         let start = Instant::now();
         // Inside the guarded future, so that a panic before the first await is caught too.
         let outcome = AssertUnwindSafe(async { job.run(context).await }).catch_unwind().await;

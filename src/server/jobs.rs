@@ -9,17 +9,19 @@ use crate::{
         db::StartError,
         idempotency,
         job::{Job, JobContext, Outcome, Schedule},
-        state::State,
     },
     kv::{self, Store},
     notify,
     outbox::{self, Outbox},
     scheduler,
+    settings::Settings,
     tokens::{
         self,
         refresh::{self, Refresher},
     },
 };
+
+const DAY_MS: i64 = 24 * 3_600_000;
 
 /// The jobs of the whole service.
 ///
@@ -29,33 +31,37 @@ pub(super) fn all(
     store: &Data<Store>,
     outbox: &Outbox,
     refresher: &Refresher,
-    state: &State,
+    settings: &Settings,
 ) -> Result<Vec<Job>, StartError> {
     let every = |text: &str| Schedule::parse(text).map_err(|error| error.to_string());
     let (store, outbox, refresher) = (store.clone(), outbox.clone(), refresher.clone());
-    let refresh = state.config.refresh.clone();
-    let concurrency = refresh.concurrency;
+    let (settings, kept) = (settings.clone(), settings.clone());
     Ok(vec![
         Job::new("refresh-tokens", every("every 30s")?, move |context| {
-            refresh::job(context, refresher.clone(), concurrency)
-        })
-        .enabled(refresh.enabled),
+            refresh::job(context, refresher.clone(), settings.clone())
+        }),
         Job::new("dispatch-notifications", every("every 2s")?, notify::dispatch),
         Job::new("deliver-outbox", every("every 2s")?, move |context| {
             let outbox = outbox.clone();
             async move { outbox.job(context).await }
         }),
-        Job::new("purge", every("every 1h")?, move |context| purge(context, store.clone())),
+        Job::new("purge", every("every 1h")?, move |context| {
+            purge(context, store.clone(), kept.get().log_retention_days)
+        }),
     ])
 }
 
-/// Deletes what nobody needs any more, in every room.
-async fn purge(context: JobContext, store: Data<Store>) -> Outcome {
+/// Deletes what nobody needs any more, in every room; logs that are older than `log_days`.
+async fn purge(context: JobContext, store: Data<Store>, log_days: u32) -> Outcome {
     let keys = kv::purge(&context.state, &store).await?;
     let answers = context.in_batches(async |tx, now, most| idempotency::purge(tx, now, most).await).await?;
-    let messages = context.in_batches(async |tx, now, most| outbox::purge(tx, now, most).await).await?;
+    let log_ms = i64::from(log_days) * DAY_MS;
+    let messages =
+        context.in_batches(async move |tx, now, most| outbox::purge(tx, now.plus_millis(-log_ms), most).await).await?;
     let told = context.in_batches(async |tx, now, most| notify::purge(tx, now, most).await).await?;
-    let refreshes = context.in_batches(async |tx, now, most| tokens::purge_events(tx, now, most).await).await?;
+    let refreshes = context
+        .in_batches(async move |tx, now, most| tokens::purge_events(tx, now.plus_millis(-log_ms), most).await)
+        .await?;
     let now = context.state.clock.now();
     let (sessions, tries, events) = context
         .state

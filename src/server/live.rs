@@ -11,7 +11,7 @@ use crate::{
     base::{db::StartError, http_client::HttpClient, state::State},
     devices::{AddressRates, Meter},
     kv::{self, Store},
-    notify::{self, Language, Notifier},
+    notify::{self, Notifier},
     outbox::{Couriers, Outbox},
     providers::Providers,
     scheduler::Scheduler,
@@ -72,8 +72,8 @@ impl Live {
         let store = Data::new(Store::new(state));
         let redis = state.redis.as_ref();
         let client = HttpClient::new(state.config.security.allow_private_targets);
-        let providers = Providers::new(state, client.clone());
-        let notifier = Notifier::new(state.clone(), Language::default());
+        let providers = Providers::new(state, settings.clone(), client.clone());
+        let notifier = Notifier::new(state.clone(), settings.clone());
         let couriers = Couriers::default()
             .with(sinks::KIND, SinkCourier::new(state, client.clone()))
             .with(notify::KIND, notifier.clone());
@@ -83,9 +83,9 @@ impl Live {
         let refresher = Refresher::start(state.clone(), providers.clone(), outbox.clone(), instance, journal).await;
         let refresher =
             refresher.map_err(|error| format!("the refreshes of a former life cannot be settled: {error}"))?;
-        let scheduler = Scheduler::new(state.clone(), instance, jobs::all(&store, &outbox, &refresher, state)?);
+        let scheduler = Scheduler::new(state.clone(), instance, jobs::all(&store, &outbox, &refresher, &settings)?);
         scheduler.start().await?;
-        let batches = Batches::new(state.clone(), refresher.clone(), instance);
+        let batches = Batches::new(state.clone(), refresher.clone(), settings.clone(), instance);
         let live = Self {
             settings: Data::new(settings),
             store,

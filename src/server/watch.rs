@@ -20,6 +20,7 @@ use crate::{
         state::State,
     },
     outbox::Outbox,
+    tokens::refresh::Refresher,
 };
 
 /// The service runs, but must get no requests now.
@@ -165,12 +166,17 @@ pub(crate) fn space_wrong(file: &Path) -> Option<&'static str> {
         example = "process_start_time_seconds 1795235460\n")),
     security((), ("MetricsToken" = [])))]
 #[get("/metrics")]
-async fn metrics(req: HttpRequest, state: State, outbox: web::Data<Outbox>) -> Result<HttpResponse> {
+async fn metrics(
+    req: HttpRequest,
+    state: State,
+    outbox: web::Data<Outbox>,
+    refresher: web::Data<Refresher>,
+) -> Result<HttpResponse> {
     require_token(&req, &state)?;
     let (all, idle) = state.db.connections();
     state.metrics.set_connections(all, idle);
     // What was counted last stays when the database does not answer.
-    let _ = timeout(PATIENCE, outbox.measure()).await;
+    let _ = timeout(PATIENCE, async { tokio::join!(outbox.measure(), refresher.measure()) }).await;
     Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(state.metrics.render()?))
 }
 

@@ -19,7 +19,8 @@ pub fn routes(cfg: &mut ServiceConfig) {
 
 /// Get the settings.
 ///
-/// What may be changed while the service runs, with what holds, what is configured and what is allowed.
+/// What may be changed while the service runs: what holds, by name as a change takes it, and in `settings` what is
+/// configured and what is allowed. Credentials of proxies are shown as `***`.
 #[utoipa::path(
     operation_id = "getSettings",
     tag = "settings",
@@ -34,11 +35,12 @@ async fn get_settings(_admin: Admin, settings: Data<Settings>) -> Result<HttpRes
 /// Change settings.
 ///
 /// A merge patch by name: what is absent stays, null goes back to the configuration. Either all changes are made or
-/// none. They hold at once on this replica and within a second on every other one.
+/// none, and a 422 names each field that is wrong. They hold at once on this replica and within a second on every other
+/// one. A proxy that is sent back as it was shown, with `***`, keeps its credentials.
 #[utoipa::path(
     operation_id = "updateSettings",
     tag = "settings",
-    request_body(content = SettingsPatch, example = json!({ "kv.rate_read": 2048, "kv.rate_write": null })),
+    request_body(content = SettingsPatch, example = json!({ "refresh_concurrency": 32, "proxy_list": ["socks5://user:password@proxy.example:1080"], "proxy_choice": "hash", "language": null })),
     responses((status = 200, description = "All settings as they are now.", body = SettingsView)),
     security(("ApiSecret" = []), ("AdminJwt" = [])),
 )]

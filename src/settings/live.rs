@@ -10,14 +10,10 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    dto::SettingsView,
-    store,
-    values::{ENTRIES, Values},
-};
+use super::{dto::SettingsView, store, values::Values};
 use crate::{
     admin::Actor,
-    base::{error::Result, state::State},
+    base::{error::Result, http_client::HttpClient, state::State},
 };
 
 /// How often other replicas' changes are looked for: often enough that a change holds everywhere within a second.
@@ -30,6 +26,8 @@ pub struct Settings(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     state: State,
+    /// Knows which proxies may be called.
+    http: HttpClient,
     values: RwLock<Arc<Values>>,
     /// One at a time, so that what was read earlier never replaces what was read later.
     refreshing: Mutex<()>,
@@ -42,7 +40,8 @@ impl Settings {
     /// 503 when the database is out.
     pub async fn load(state: State) -> Result<Self> {
         let values = RwLock::new(Arc::new(Values::configured(&state.config)));
-        let settings = Self(Arc::new(Inner { state, values, refreshing: Mutex::default() }));
+        let http = HttpClient::new(state.config.security.allow_private_targets);
+        let settings = Self(Arc::new(Inner { state, http, values, refreshing: Mutex::default() }));
         settings.refresh().await?;
         Ok(settings)
     }
@@ -60,7 +59,7 @@ impl Settings {
     pub async fn refresh(&self) -> Result<()> {
         let _alone = self.0.refreshing.lock().await;
         let rows = store::rows(self.0.state.db.orm()).await?;
-        let values = store::overlaid(Values::configured(&self.0.state.config), &rows);
+        let values = store::overlaid(Values::configured(&self.0.state.config), &rows, &self.0.state.sealer);
         if *self.get() != values {
             *self.0.values.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(values);
         }
@@ -90,8 +89,7 @@ impl Settings {
     /// 503 when the database is out.
     pub(super) async fn list(&self) -> Result<SettingsView> {
         let rows = store::rows(self.0.state.db.orm()).await?;
-        let configured = Values::configured(&self.0.state.config);
-        Ok(SettingsView::new(ENTRIES, &configured, &rows))
+        Ok(SettingsView::new(&self.0.state.config, &rows, &self.0.state.sealer))
     }
 
     /// Applies a merge patch by name, and answers all settings as they are then.
@@ -99,8 +97,9 @@ impl Settings {
     /// # Errors
     /// 422 with every field that is unknown or does not fit; then nothing is changed.
     pub(super) async fn change(&self, actor: Actor, patch: &BTreeMap<String, Value>) -> Result<SettingsView> {
-        let (changes, now) = (store::check(patch)?, self.0.state.clock.now());
-        self.0.state.writer.write(async move |tx| store::change(tx, &actor, &changes, now).await).await?;
+        let (changes, now) = (store::check(patch, &self.0.http)?, self.0.state.clock.now());
+        let sealer = self.0.state.sealer.clone();
+        self.0.state.writer.write(async move |tx| store::change(tx, &sealer, &actor, &changes, now).await).await?;
         self.refresh().await?;
         self.list().await
     }

@@ -1,12 +1,17 @@
 use serde_json::{Value, json};
 
-use super::*;
+use super::{
+    table::{ENTRIES, Kind},
+    *,
+};
 use crate::{
     admin::Actor,
     base::{
         error::{Dialect, Error},
+        http_client::HttpClient,
         scratch::on_each,
     },
+    config::{self, Config},
 };
 
 async fn change(settings: &Settings, patch: Value) -> Result<Value, Error> {
@@ -96,12 +101,97 @@ async fn each_change_is_audited_and_no_change_is_not() {
 }
 
 #[test]
-fn every_setting_is_a_configuration_value_with_a_range() {
-    for entry in values::ENTRIES {
-        assert!(entry.key().is_some(), "{}", entry.name);
-        let (min, max) = entry.range();
-        assert!(min < max, "{}", entry.name);
+fn a_setting_over_the_configuration_takes_what_that_takes() {
+    for entry in ENTRIES {
+        let Some(name) = entry.key else { continue };
+        let key = config::all_keys().find(|key| key.name == name).unwrap();
+        match (&entry.kind, &key.kind) {
+            (Kind::Switch(_), config::Kind::Bool) => {}
+            (Kind::Number(min, max, _), config::Kind::Integer { min: least, max: most }) => {
+                assert_eq!((i64::from(*min), i64::from(*max)), (*least, *most), "{name}");
+            }
+            _ => panic!("{name} is of another kind"),
+        }
     }
+}
+
+#[test]
+fn every_setting_has_a_place_of_its_own_that_takes_what_it_may_be() {
+    let (http, configured) = (HttpClient::new(false), Values::configured(&Config::default()));
+    let mut values = configured.clone();
+    for entry in ENTRIES {
+        let other = match &entry.kind {
+            Kind::Switch(_) => json!(!entry.get(&values).shown().as_bool().unwrap()),
+            Kind::Number(_, max, _) => json!(max),
+            Kind::Word(words, ..) => json!(words.last()),
+            Kind::Proxies(_) => json!(["http://proxy.example:8080"]),
+        };
+        let given = entry.check(&other, &http).unwrap();
+        entry.put(&mut values, given.clone());
+        assert_eq!(entry.get(&values), given, "{}", entry.name);
+        assert_ne!(entry.get(&configured), given, "{}", entry.name);
+    }
+    // What was put later did not move what was put before.
+    for entry in ENTRIES {
+        assert_ne!(entry.get(&values), entry.get(&configured), "{}", entry.name);
+    }
+}
+
+#[actix_web::test]
+async fn proxies_are_stored_sealed_and_shown_without_their_credentials() {
+    use sea_orm::EntityTrait;
+    on_each(async |state| {
+        let settings = Settings::load(state.clone()).await.unwrap();
+        let list = |password: &str| json!({ "proxy_list": [format!("http://user:{password}@proxy.example:8080"), "socks5://b.example:1"] });
+        let shown = json!(["http://***@proxy.example:8080", "socks5://b.example:1"]);
+        let views = change(&settings, list("hush-hush")).await.unwrap();
+        assert_eq!(views[position("proxy_list")]["value"], shown);
+        let url = |settings: &Settings| {
+            let values = settings.get();
+            values.proxy_list.choose(values.proxy_choice, 7, 0).unwrap().expose().to_owned()
+        };
+        assert_eq!(url(&settings), "http://user:hush-hush@proxy.example:8080");
+        // Sent back as it was shown, nothing changes; another password is a change, whose event holds no password.
+        change(&settings, json!({ "proxy_list": shown })).await.unwrap();
+        assert_eq!(url(&settings), "http://user:hush-hush@proxy.example:8080");
+        change(&settings, list("rush-rush")).await.unwrap();
+        assert_eq!(url(&Settings::load(state.clone()).await.unwrap()), "http://user:rush-rush@proxy.example:8080");
+        let rows = entity::setting::Entity::find().all(state.db.orm()).await.unwrap();
+        let events = entity::audit_event::Entity::find().all(state.db.orm()).await.unwrap();
+        assert_eq!(events.len(), 2, "{events:?}");
+        for text in [format!("{rows:?}"), format!("{events:?}"), format!("{settings:?}"), views.to_string()] {
+            assert!(!text.contains("hush-hush") && !text.contains("rush-rush"), "{text}");
+        }
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn proxies_that_cannot_be_read_are_never_taken_for_none() {
+    use sea_orm::EntityTrait;
+    on_each(async |state| {
+        let row = entity::setting::ActiveModel {
+            name: sea_orm::ActiveValue::Set("proxy_list".to_owned()),
+            value: sea_orm::ActiveValue::Set("1.AAAA".to_owned()),
+            updated_at: sea_orm::ActiveValue::Set(state.clock.now()),
+        };
+        state
+            .writer
+            .write(async move |tx| {
+                entity::setting::Entity::insert(row.clone()).exec_without_returning(tx).await?;
+                Ok(())
+            })
+            .await
+            .unwrap();
+        let values = Settings::load(state.clone()).await.unwrap().get();
+        let url = values.proxy_list.choose(ProxyChoice::Hash, 7, 0).unwrap();
+        assert!(HttpClient::new(true).check_proxy(url.expose()).is_err());
+    })
+    .await;
+}
+
+fn position(name: &str) -> usize {
+    ENTRIES.iter().position(|entry| entry.name == name).unwrap()
 }
 
 #[test]

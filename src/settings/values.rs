@@ -1,11 +1,7 @@
-//! The table of settings, and their values.
+//! The settings' values, as the rooms read them.
 
-use serde_json::Value;
-
-use crate::{
-    base::error::FieldError,
-    config::{self, Config, Key, Kind},
-};
+use super::proxies::{Proxies, ProxyChoice};
+use crate::config::Config;
 
 /// What holds now: settings over configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,10 +16,59 @@ pub struct Values {
     pub kv_rate_batch: u32,
     /// Authorizations, new devices and password checks a minute and address; 0 is unlimited.
     pub kv_rate_address: u32,
+    /// Whether the job refreshes accounts that are due.
+    pub auto_refresh: bool,
+    /// Refreshes at once, of the job and of batches each.
+    pub refresh_concurrency: u32,
+    /// The least margin in seconds, for providers without one of their own.
+    pub refresh_margin_s: u32,
+    /// Longest time for an answer in milliseconds, for providers without one of their own.
+    pub provider_timeout_ms: u32,
+    /// Calls at once from each process, for providers without a number of their own.
+    pub provider_max_concurrency: u32,
+    /// Milliseconds between the beginnings of two calls, for providers without a number of their own.
+    pub provider_min_interval_ms: u32,
+    /// Proxies for the accounts that have none of their own.
+    pub proxy_list: Proxies,
+    /// Which of them a call goes through.
+    pub proxy_choice: ProxyChoice,
+    /// The language of notifications.
+    pub language: Language,
+    /// Days for which events of accounts and deliveries that are over are kept.
+    pub log_retention_days: u32,
+}
+
+/// A language that the service speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Language {
+    /// Simplified Chinese.
+    #[default]
+    ZhCn,
+    /// English.
+    En,
+}
+
+impl Language {
+    /// Their names.
+    pub(super) const WORDS: &[&str] = &["zh-CN", "en"];
+
+    /// Its name (BCP 47).
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ZhCn => "zh-CN",
+            Self::En => "en",
+        }
+    }
+
+    /// The language of that name, else the default one.
+    pub(super) fn of(word: &str) -> Self {
+        if word == Self::En.as_str() { Self::En } else { Self::ZhCn }
+    }
 }
 
 impl Values {
-    /// As configured.
+    /// As configured; where the configuration has no such value, the default.
     #[must_use]
     pub fn configured(config: &Config) -> Self {
         Self {
@@ -32,62 +77,16 @@ impl Values {
             kv_rate_delete: config.kv.rate_delete,
             kv_rate_batch: config.kv.rate_batch,
             kv_rate_address: config.kv.rate_address,
+            auto_refresh: config.refresh.enabled,
+            refresh_concurrency: u32::try_from(config.refresh.concurrency).unwrap_or(u32::MAX),
+            refresh_margin_s: 900,
+            provider_timeout_ms: 20_000,
+            provider_max_concurrency: 8,
+            provider_min_interval_ms: 0,
+            proxy_list: Proxies::default(),
+            proxy_choice: ProxyChoice::Fixed,
+            language: Language::ZhCn,
+            log_retention_days: 90,
         }
-    }
-}
-
-/// A row of the table. To add a setting: a field above, its default, and a row below.
-pub(super) struct Entry {
-    /// Dotted name, as in the configuration.
-    pub(super) name: &'static str,
-    field: fn(&mut Values) -> &mut u32,
-}
-
-/// Every setting, in the order in which they are listed.
-pub(super) static ENTRIES: &[Entry] = &[
-    Entry { name: "kv.rate_read", field: |values| &mut values.kv_rate_read },
-    Entry { name: "kv.rate_write", field: |values| &mut values.kv_rate_write },
-    Entry { name: "kv.rate_delete", field: |values| &mut values.kv_rate_delete },
-    Entry { name: "kv.rate_batch", field: |values| &mut values.kv_rate_batch },
-    Entry { name: "kv.rate_address", field: |values| &mut values.kv_rate_address },
-];
-
-/// The setting of this name.
-pub(super) fn find(name: &str) -> Option<&'static Entry> {
-    ENTRIES.iter().find(|entry| entry.name == name)
-}
-
-impl Entry {
-    /// Its row in the table of configuration values.
-    pub(super) fn key(&self) -> Option<&'static Key> {
-        config::all_keys().find(|key| key.name == self.name)
-    }
-
-    /// Smallest and largest value.
-    pub(super) fn range(&self) -> (u32, u32) {
-        let Some(Kind::Integer { min, max }) = self.key().map(|key| key.kind) else { return (0, 0) };
-        (u32::try_from(min).unwrap_or(0), u32::try_from(max).unwrap_or(u32::MAX))
-    }
-
-    /// The value in JSON, if it is one.
-    ///
-    /// # Errors
-    /// Field errors `type` or `range`.
-    pub(super) fn read(&self, value: &Value) -> Result<u32, FieldError> {
-        let (min, max) = self.range();
-        let whole = value.as_i64().or_else(|| value.is_u64().then_some(i64::MAX));
-        let whole = whole.ok_or_else(|| FieldError::new(self.name, "type", "must be a whole number"))?;
-        let fitting = u32::try_from(whole).ok().filter(|whole| (min..=max).contains(whole));
-        fitting.ok_or_else(|| FieldError::new(self.name, "range", format!("must be {min} to {max}")))
-    }
-
-    /// Its value among these.
-    pub(super) fn get(&self, values: &Values) -> u32 {
-        *(self.field)(&mut values.clone())
-    }
-
-    /// Puts a value in its place.
-    pub(super) fn set(&self, values: &mut Values, value: u32) {
-        *(self.field)(values) = value;
     }
 }

@@ -15,9 +15,6 @@ use crate::base::{
     page::{Page, PageQuery},
 };
 
-/// How long events are kept, in milliseconds: 90 days.
-pub const KEPT_MS: i64 = 90 * 24 * 3_600_000;
-
 /// Notes what an admin did to accounts. `detail` must hold no token.
 ///
 /// # Errors
@@ -63,16 +60,16 @@ pub async fn list(db: &impl ConnectionTrait, token_id: i64, page: &PageQuery, co
     Page::cut(rows, limit, total, |row| row.id)
 }
 
-/// Deletes up to `most` events that are older than [`KEPT_MS`], but for those of attempts without an end, and tells how
-/// many it were.
+/// Deletes up to `most` events from `until` or before, but for those of attempts without an end, and tells how many it
+/// were.
 ///
 /// # Errors
 /// 503 when the database is out.
-pub async fn purge(tx: &impl ConnectionTrait, now: UtcMillis, most: u64) -> Result<u64> {
+pub async fn purge(tx: &impl ConnectionTrait, until: UtcMillis, most: u64) -> Result<u64> {
     let ids: Vec<i64> = Entity::find()
         .select_only()
         .column(Column::Id)
-        .filter(Column::CreatedAt.lte(now.plus_millis(-KEPT_MS)))
+        .filter(Column::CreatedAt.lte(until))
         .filter(Condition::any().add(Column::Open.is_null()).add(Column::Open.eq(false)))
         .order_by_asc(Column::CreatedAt)
         .limit(most)

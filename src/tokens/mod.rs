@@ -21,6 +21,8 @@ mod runner;
 mod serve;
 mod stats;
 
+use self::stats::STATES;
+
 /// The table of accounts, as sealed places name it.
 const TABLE: &str = "refresh_token";
 

@@ -14,6 +14,7 @@ use crate::{
         state::State,
     },
     scheduler::{self, Item},
+    settings::Settings,
 };
 
 /// The kind of these tasks, and the name of the lease of whoever works on them.
@@ -34,6 +35,7 @@ pub struct Batches(Arc<Inner>);
 struct Inner {
     state: State,
     refresher: Refresher,
+    settings: Settings,
     holder: String,
     nudge: Notify,
 }
@@ -41,8 +43,8 @@ struct Inner {
 impl Batches {
     /// `instance` names this process among the replicas.
     #[must_use]
-    pub fn new(state: State, refresher: Refresher, instance: &str) -> Self {
-        Self(Arc::new(Inner { state, refresher, holder: instance.to_owned(), nudge: Notify::new() }))
+    pub fn new(state: State, refresher: Refresher, settings: Settings, instance: &str) -> Self {
+        Self(Arc::new(Inner { state, refresher, settings, holder: instance.to_owned(), nudge: Notify::new() }))
     }
 
     /// There is a new task: look at once.
@@ -105,8 +107,8 @@ impl Inner {
 
     /// Refreshes until nothing waits any more.
     async fn drain(&self) -> Result<()> {
-        let at_once = self.state.config.refresh.concurrency.max(1);
         while !self.state.stopping.is_cancelled() {
+            let at_once = self.settings.get().refresh_concurrency as usize;
             let items = self.waiting(AHEAD * at_once as u64).await?;
             if items.is_empty() {
                 break;

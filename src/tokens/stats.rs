@@ -12,7 +12,8 @@ use super::dto::{AccountStats, ExpiringAccounts, State};
 use crate::base::error::Result;
 
 const HOUR_S: i64 = 3600;
-const STATES: [State; 5] = [State::New, State::Ok, State::Failing, State::Dead, State::Uncertain];
+/// Every state.
+pub const STATES: [State; 5] = [State::New, State::Ok, State::Failing, State::Dead, State::Uncertain];
 
 /// Counts the accounts.
 ///

@@ -6,6 +6,7 @@ use entity::provider::Model;
 use latchkey::{
     base::{http_client::HttpClient, secret::Secret},
     providers::{self, Call, Failed, Providers, Tokens},
+    settings::Settings,
 };
 use serde_json::{Value, json};
 
@@ -22,6 +23,10 @@ struct Bench {
     model: Model,
 }
 
+async fn settings(app: &TestApp) -> Settings {
+    Settings::load(app.state.clone()).await.unwrap()
+}
+
 impl Bench {
     async fn with(rules: Rules, fields: Value) -> Self {
         let app = TestApp::start_with(Database::sqlite(), |config| config.security.allow_private_targets = true).await;
@@ -29,7 +34,7 @@ impl Bench {
         let mut new = json!({"name": "stub", "token_url": stub.url(), "client_id": "the-client"});
         new.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
         app.post("/public-api/providers", &new).root().send().await.expect(201);
-        let providers = Providers::new(&app.state, HttpClient::new(true));
+        let providers = Providers::new(&app.state, settings(&app).await, HttpClient::new(true));
         let model = providers::require(app.state.db.orm(), "stub").await.unwrap();
         Self { app, stub, providers, model }
     }
@@ -50,7 +55,8 @@ impl Bench {
         proxy: Option<&str>,
     ) -> Result<Tokens, Failed> {
         let (refresh_token, proxy) = (Secret::new(refresh_token), proxy.map(Secret::new));
-        let call = Call { provider: &self.model, client_id, refresh_token: &refresh_token, proxy: proxy.as_ref() };
+        let call =
+            Call { account: 1, provider: &self.model, client_id, refresh_token: &refresh_token, proxy: proxy.as_ref() };
         self.providers.exchange(&call).await
     }
 
@@ -178,7 +184,12 @@ fn what_befalls_one_account_leaves_the_others_alone() {
         let new = json!({"name": "stub", "token_url": stub.url(), "body_format": "json"});
         app.post("/public-api/providers", &new).root().send().await.expect(201);
         let model = providers::require(app.state.db.orm(), "stub").await.unwrap();
-        let bench = Bench { providers: Providers::new(&app.state, HttpClient::new(true)), app, stub, model };
+        let bench = Bench {
+            providers: Providers::new(&app.state, settings(&app).await, HttpClient::new(true)),
+            app,
+            stub,
+            model,
+        };
         bench.stub.always_of("bob", Act::openai(401, "account_deactivated"));
         let (ann, bob) = (bench.stub.issue("ann"), bench.stub.issue("bob"));
         assert_eq!(class(&bench.send(&bob).await.unwrap_err()), ("permanent.account_disabled", false));
@@ -240,11 +251,11 @@ fn what_was_sent_and_not_answered_is_told_from_what_was_answered() {
             (Act::redirect(&bench.stub.url()), ("transient.malformed", false)),
         ] {
             let calls = bench.stub.calls();
-            bench.model.timeout_ms = if expected.0 == "transient.timeout" { 300 } else { 20_000 };
+            bench.model.timeout_ms = (expected.0 == "transient.timeout").then_some(300);
             let failed = bench.fail(act.clone()).await;
             assert_eq!(class(&failed), expected, "{act:?}: {failed:?}");
             assert_eq!(bench.stub.calls(), calls + 1, "sent once: {act:?}");
-            bench.model.timeout_ms = 20_000;
+            bench.model.timeout_ms = None;
             bench.send(&bench.stub.issue("good")).await.unwrap_or_else(|failed| panic!("after {act:?}: {failed:?}"));
         }
     });
@@ -415,9 +426,9 @@ fn a_proxy_that_finds_no_connection_is_to_blame_and_opens_no_breaker() {
 fn a_host_that_is_not_there_is_a_failure_in_which_nothing_was_sent() {
     bench(json!({"token_url": "http://127.0.0.1:1/token"}), async |bench| {
         assert_eq!(class(&bench.send("any").await.unwrap_err()), ("transient.connect", false));
-        let strict = Providers::new(&bench.app.state, HttpClient::new(false));
+        let strict = Providers::new(&bench.app.state, settings(&bench.app).await, HttpClient::new(false));
         let token = Secret::new("any");
-        let call = Call { provider: &bench.model, client_id: None, refresh_token: &token, proxy: None };
+        let call = Call { account: 1, provider: &bench.model, client_id: None, refresh_token: &token, proxy: None };
         let refused = strict.exchange(&call).await.unwrap_err();
         assert_eq!(class(&refused), ("transient.connect", false));
         assert!(refused.detail.contains("private"), "{}", refused.detail);

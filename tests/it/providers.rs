@@ -90,7 +90,7 @@ on_both! {
             "auth_method": "body", "client_id": "app_WXrF1LSkiTtfYqiL6XtjygvX", "has_client_secret": false,
             "extra_param_names": ["redirect_uri"], "header_names": [], "expires_in_default": 86400,
             "refresh_margin_s": 900, "keepalive_days": null, "timeout_ms": 20000, "max_concurrency": 8,
-            "min_interval_ms": 0, "rotates": true, "error_map": {}, "state": "active", "paused_reason": null,
+            "min_interval_ms": 0, "inherited": ["refresh_margin_s", "timeout_ms", "max_concurrency", "min_interval_ms"], "rotates": true, "error_map": {}, "state": "active", "paused_reason": null,
             "version": 0, "created_at": "2026-11-21T04:31:00.000Z", "updated_at": "2026-11-21T04:31:00.000Z",
         });
         assert_eq!(ios, expected);
@@ -283,6 +283,7 @@ on_both! {
             "timeout_ms": {"old": 20000, "new": 5000}, "header_names": {"old": [], "new": ["x-a"]},
             "has_client_secret": {"old": false, "new": true}, "version": {"old": 0, "new": 1},
             "headers": "set", "client_secret": "set",
+            "inherited": {"old": ["refresh_margin_s", "timeout_ms", "max_concurrency", "min_interval_ms"], "new": ["refresh_margin_s", "max_concurrency", "min_interval_ms"]},
         });
         assert_eq!((&update[0]["entity_id"], &update[0]["actor"], &update[0]["changes"]), (&json!("acme"), &json!("root"), &expected));
         for action in ["create", "resume", "delete"] {

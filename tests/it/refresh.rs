@@ -5,13 +5,10 @@ use std::time::Duration;
 use entity::{notification, refresh_event, refresh_token};
 use futures_util::future::join_all;
 use latchkey::{
-    base::{
-        http_client::HttpClient,
-        metrics::Metrics,
-        state::{Shared, State},
-    },
+    base::http_client::HttpClient,
     outbox::{Couriers, Outbox},
     providers::Providers,
+    settings::Settings,
     tokens::refresh::{Cause, Outcome, Refresher},
 };
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
@@ -49,8 +46,9 @@ impl Vault {
 
     /// Another replica, as far as refreshes go.
     async fn refresher(&self) -> Refresher {
-        let (state, name) = (beside(&self.app.state), uuid::Uuid::new_v4().to_string());
-        let providers = Providers::new(&state, HttpClient::new(true));
+        let (state, name) = (self.app.state_of_another(), uuid::Uuid::new_v4().to_string());
+        let settings = Settings::load(state.clone()).await.unwrap();
+        let providers = Providers::new(&state, settings, HttpClient::new(true));
         let outbox = Outbox::new(state.clone(), &name, Couriers::default()).unwrap();
         let journal = self.app.database.folder.join(&name);
         Refresher::start(state, providers, outbox, &name, journal).await.unwrap()
@@ -79,6 +77,13 @@ impl Vault {
         answer["data"]["refresh_token"].as_str().unwrap().to_owned()
     }
 
+    /// How many writes were committed so far.
+    async fn writes(&self) -> u64 {
+        let text = self.app.get("/metrics").send().await.text();
+        let sum = text.lines().find_map(|line| line.strip_prefix("latchkey_commit_writes_sum{lane=\"general\"} "));
+        sum.expect("the metric").parse().unwrap()
+    }
+
     async fn run_job(&self) {
         self.app.post("/public-api/jobs/refresh-tokens/run", &json!({})).root().send().await.expect(202);
         eventually("the job is over", async || {
@@ -87,24 +92,6 @@ impl Vault {
         })
         .await;
     }
-}
-
-/// The same things with metrics of their own, as another process has them.
-fn beside(state: &State) -> State {
-    State::new(Shared {
-        config: state.config.clone(),
-        db: state.db.clone(),
-        writer: state.writer.clone(),
-        redis: state.redis.clone(),
-        clock: state.clock.clone(),
-        sealer: state.sealer.clone(),
-        passwords: state.passwords.clone(),
-        room: state.room.clone(),
-        wakeups: state.wakeups.clone(),
-        metrics: Metrics::new(state.clock.now()).unwrap(),
-        stopping: state.stopping.clone(),
-        closing: state.closing.clone(),
-    })
 }
 
 macro_rules! on_both_vaults {
@@ -152,12 +139,16 @@ on_both_vaults! {
         let id = vault.account("a").await;
         let (one, other) = (vault.refresher().await, vault.refresher().await);
         vault.stub.hold();
+        let first = actix_web::rt::spawn(async move { one.refresh(id, Cause::Api).await });
+        vault.stub.wait_for_calls(1).await;
+        let writes = vault.writes().await;
         let release = async {
-            vault.stub.wait_for_calls(1).await;
+            // Nobody else writes: the other one has asked for the lease.
+            eventually("the other one waits", async || vault.writes().await > writes).await;
             vault.stub.release();
         };
-        let (first, second, ()) = tokio::join!(one.refresh(id, Cause::Api), other.refresh(id, Cause::Api), release);
-        assert!(matches!((first, second), (Outcome::Refreshed, Outcome::Refreshed)));
+        let (second, ()) = tokio::join!(other.refresh(id, Cause::Api), release);
+        assert!(matches!((first.await.unwrap(), second), (Outcome::Refreshed, Outcome::Refreshed)));
         assert_eq!((vault.stub.calls(), vault.row(id).await.version), (1, 1));
     }
 

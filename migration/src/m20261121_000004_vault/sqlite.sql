@@ -10,11 +10,11 @@ CREATE TABLE "{p}provider" (
     "extra_params"       TEXT, -- sealed JSON object: more members of the body
     "headers"            TEXT, -- sealed JSON object
     "expires_in_default" INTEGER NOT NULL, -- seconds, where an answer tells no expiry
-    "refresh_margin_s"   INTEGER NOT NULL,
+    "refresh_margin_s"   INTEGER, -- null: as the settings say
     "keepalive_days"     INTEGER, -- refresh at least that often
-    "timeout_ms"         INTEGER NOT NULL,
-    "max_concurrency"    INTEGER NOT NULL, -- calls at once
-    "min_interval_ms"    INTEGER NOT NULL, -- between two calls
+    "timeout_ms"         INTEGER, -- null: as the settings say
+    "max_concurrency"    INTEGER, -- calls at once; null: as the settings say
+    "min_interval_ms"    INTEGER, -- between two calls; null: as the settings say
     "rotates"            INTEGER NOT NULL, -- whether a refresh ends the old refresh token
     "error_map"          TEXT    NOT NULL, -- JSON object: error code to failure class
     "state"              TEXT    NOT NULL, -- active, paused
@@ -65,6 +65,7 @@ CREATE INDEX "{p}refresh_token_email" ON "{p}refresh_token" ("email", "id");
 CREATE INDEX "{p}refresh_token_created" ON "{p}refresh_token" ("created_at", "id");
 CREATE INDEX "{p}refresh_token_expires" ON "{p}refresh_token" ("access_expires_at", "id");
 CREATE INDEX "{p}refresh_token_provider" ON "{p}refresh_token" ("provider", "id");
+CREATE INDEX "{p}refresh_token_state" ON "{p}refresh_token" ("state");
 CREATE INDEX "{p}refresh_token_lease" ON "{p}refresh_token" ("lease_owner");
 
 -- What happened to an account.

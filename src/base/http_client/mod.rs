@@ -9,6 +9,7 @@
 
 mod address;
 mod failure;
+mod proxy;
 #[cfg(test)]
 mod tests;
 
@@ -30,7 +31,7 @@ use url::Host;
 use self::address::Resolver;
 use super::secret::{Secret, sha256_hex};
 
-pub use self::failure::Failure;
+pub use self::{failure::Failure, proxy::without_credentials};
 
 /// Most bytes of an answer that are read.
 const LONGEST_ANSWER: usize = 1024 * 1024;

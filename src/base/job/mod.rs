@@ -74,6 +74,8 @@ pub struct JobContext {
     pub lease: String,
     /// Which holding of the lease this run is.
     pub fence: Fence,
+    /// Whether somebody asked for this run, whatever the schedule says.
+    pub by_hand: bool,
     /// Cancelled when the service stops or the lease is lost: finish what is begun, begin nothing new.
     pub stop: CancellationToken,
 }

@@ -47,7 +47,7 @@ names! {
     }
 }
 
-/// A provider to make. What is absent or null has its default.
+/// A provider to make. What is absent or null has its default, or follows the settings.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"name": "acme", "token_url": "https://auth.example.com/oauth/token", "client_id": "my-client",
@@ -80,19 +80,20 @@ pub struct NewProvider {
     /// Seconds an access token is taken to live where the provider tells nothing. Default 3600.
     #[schema(minimum = 60, maximum = 31_536_000)]
     pub expires_in_default: Option<i64>,
-    /// Seconds before its end at which an access token is due, at least. Default 900.
+    /// Seconds before its end at which an access token is due, at least. Default: setting `refresh_margin_s`.
     #[schema(minimum = 0, maximum = 604_800)]
     pub refresh_margin_s: Option<i64>,
     /// Days after which a refresh token is used even though nothing is due. Default none.
     #[schema(minimum = 1, maximum = 365)]
     pub keepalive_days: Option<i64>,
-    /// Longest time for an answer. Default 20000.
+    /// Longest time for an answer, in milliseconds. Default: setting `provider_timeout_ms`.
     #[schema(minimum = 100, maximum = 120_000)]
     pub timeout_ms: Option<i64>,
-    /// Calls at once, from each process. Default 8.
+    /// Calls at once, from each process. Default: setting `provider_max_concurrency`.
     #[schema(minimum = 1, maximum = 1024)]
     pub max_concurrency: Option<i64>,
-    /// Milliseconds between the beginnings of two calls, in each process. Default 0.
+    /// Milliseconds between the beginnings of two calls, in each process. Default: setting
+    /// `provider_min_interval_ms`.
     #[schema(minimum = 0, maximum = 60_000)]
     pub min_interval_ms: Option<i64>,
     /// Whether a refresh ends the refresh token that was used. Default true.
@@ -101,7 +102,8 @@ pub struct NewProvider {
     pub error_map: Option<BTreeMap<String, String>>,
 }
 
-/// Changes to a provider (JSON merge patch): absent stays, null goes back to the default. In `extra_params`, `headers`
+/// Changes to a provider (JSON merge patch): absent stays, null goes back to the default or to
+/// what the settings say. In `extra_params`, `headers`
 /// and `error_map` members are merged by name, and null takes one away.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -139,7 +141,7 @@ pub struct ProviderPatch {
     #[serde(default)]
     #[schema(value_type = Option<i64>, minimum = 60, maximum = 31_536_000)]
     pub expires_in_default: Patch<i64>,
-    /// Seconds before its end at which an access token is due, at least. Default 900.
+    /// Seconds before its end at which an access token is due, at least. Default: setting `refresh_margin_s`.
     #[serde(default)]
     #[schema(value_type = Option<i64>, minimum = 0, maximum = 604_800)]
     pub refresh_margin_s: Patch<i64>,
@@ -147,15 +149,16 @@ pub struct ProviderPatch {
     #[serde(default)]
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 365)]
     pub keepalive_days: Patch<i64>,
-    /// Longest time for an answer. Default 20000.
+    /// Longest time for an answer, in milliseconds. Default: setting `provider_timeout_ms`.
     #[serde(default)]
     #[schema(value_type = Option<i64>, minimum = 100, maximum = 120_000)]
     pub timeout_ms: Patch<i64>,
-    /// Calls at once, from each process. Default 8.
+    /// Calls at once, from each process. Default: setting `provider_max_concurrency`.
     #[serde(default)]
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 1024)]
     pub max_concurrency: Patch<i64>,
-    /// Milliseconds between the beginnings of two calls, in each process. Default 0.
+    /// Milliseconds between the beginnings of two calls, in each process. Default: setting
+    /// `provider_min_interval_ms`.
     #[serde(default)]
     #[schema(value_type = Option<i64>, minimum = 0, maximum = 60_000)]
     pub min_interval_ms: Patch<i64>,

@@ -9,11 +9,14 @@ use utoipa::ToSchema;
 
 use super::ProviderPatch;
 use crate::{
-    base::{
-        error::{Error, Result},
-        secret::Sealer,
+    base::error::{Error, Result},
+    providers::{
+        fields,
+        pace::{Pace, inherited},
+        provider::Desk,
+        sealed::Secrets,
     },
-    providers::{fields, sealed::Secrets},
+    settings::Values,
 };
 
 /// A provider. What is secret about it is not shown: of headers and extra parameters only the names are.
@@ -61,6 +64,9 @@ pub struct ProviderView {
     /// Milliseconds between the beginnings of two calls, in each process.
     #[schema(example = 0)]
     pub min_interval_ms: i64,
+    /// Those of the numbers that the provider has not of its own: they follow the settings.
+    #[schema(example = json!(["timeout_ms"]))]
+    pub inherited: Vec<&'static str>,
     /// Whether a refresh ends the refresh token that was used.
     #[schema(example = true)]
     pub rotates: bool,
@@ -89,13 +95,14 @@ impl ProviderView {
     ///
     /// # Errors
     /// 500 when a box does not open.
-    pub fn of(sealer: &Sealer, row: Model) -> Result<Self> {
-        let secrets = Secrets::open(sealer, &row)?;
-        Ok(Self::new(row, &secrets))
+    pub fn of(desk: &Desk, row: Model) -> Result<Self> {
+        let secrets = Secrets::open(&desk.sealer, &row)?;
+        Ok(Self::new(row, &secrets, &desk.settings))
     }
 
-    /// Of a row whose boxes are open.
-    pub fn new(row: Model, secrets: &Secrets) -> Self {
+    /// Of a row whose boxes are open; the settings give the numbers that it has not of its own.
+    pub fn new(row: Model, secrets: &Secrets, settings: &Values) -> Self {
+        let (pace, inherited) = (Pace::of(&row, settings), inherited(&row));
         let error_map = fields::error_map(&row.error_map);
         Self {
             name: row.name,
@@ -107,11 +114,12 @@ impl ProviderView {
             extra_param_names: secrets.extra_params.keys().cloned().collect(),
             header_names: secrets.headers.keys().cloned().collect(),
             expires_in_default: row.expires_in_default,
-            refresh_margin_s: row.refresh_margin_s,
+            refresh_margin_s: pace.margin_s,
             keepalive_days: row.keepalive_days,
-            timeout_ms: row.timeout_ms,
-            max_concurrency: row.max_concurrency,
-            min_interval_ms: row.min_interval_ms,
+            timeout_ms: pace.timeout_ms,
+            max_concurrency: pace.max_concurrency,
+            min_interval_ms: pace.min_interval_ms,
+            inherited,
             rotates: row.rotates,
             error_map: error_map.into_iter().map(|(code, class)| (code, class.as_str().to_owned())).collect(),
             state: row.state,

@@ -246,7 +246,9 @@ async fn ended_tasks_are_kept_for_30_days() {
         let (old, running) = made.await.unwrap();
         let purged = async || {
             let (lease, fence) = ("job:purge".to_owned(), Fence(1));
-            purge(JobContext { state: state.clone(), lease, fence, stop: Default::default() }).await.unwrap()
+            purge(JobContext { state: state.clone(), lease, fence, by_hand: true, stop: Default::default() })
+                .await
+                .unwrap()
         };
         state.clock.advance_millis(tasks::KEPT_MS - 1);
         assert_eq!(purged().await, None);

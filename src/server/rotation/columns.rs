@@ -91,9 +91,15 @@ pub(super) async fn any_older(tx: &impl ConnectionTrait, key: i64) -> Result<boo
     Ok(false)
 }
 
-/// A column that is being filled in the same transaction is empty until then.
+/// A column that is being filled in the same transaction is empty until then; one of settings holds JSON besides boxes,
+/// which has no text with a digit in front and a dot in it.
 fn is_older(column: &str) -> String {
-    format!("{column} LIKE '%.%' AND {column} NOT LIKE ?")
+    format!("{column} >= '0' AND {column} < ':' AND {column} LIKE '%.%' AND {column} NOT LIKE ?")
+}
+
+/// What rows of a table are told apart by.
+fn id_of(table: &str) -> &'static str {
+    if table == "setting" { "name" } else { "id" }
 }
 
 async fn count(db: &impl ConnectionTrait, (name, column): (&'static str, &str), key: i64) -> Result<u64> {
@@ -109,13 +115,13 @@ async fn older(
     key: i64,
     after: Option<&Id>,
 ) -> Result<Vec<(Id, String)>> {
-    let mut values = vec![format!("{key}.%").into()];
-    let mut sql = format!("SELECT id, {column} FROM {} WHERE {}", table::name(name), is_older(column));
+    let (id_of, mut values) = (id_of(name), vec![format!("{key}.%").into()]);
+    let mut sql = format!("SELECT {id_of}, {column} FROM {} WHERE {}", table::name(name), is_older(column));
     if let Some(after) = after {
-        sql.push_str(" AND id > ?");
+        sql.push_str(&format!(" AND {id_of} > ?"));
         values.push(after.clone().into());
     }
-    sql.push_str(&format!(" ORDER BY id LIMIT {STEP}"));
+    sql.push_str(&format!(" ORDER BY {id_of} LIMIT {STEP}"));
     let rows = db.query_all_raw(statement(db, sql, values)).await?;
     rows.iter().map(|row| Ok((id(row)?, row.try_get_by_index(1)?))).collect()
 }
@@ -134,7 +140,7 @@ async fn replace(
     boxes: &[(Id, String)],
 ) -> Result<Done> {
     let (mut done, sealing) = (Done::default(), sealer.sealing(tx).await?);
-    let sql = format!("UPDATE {} SET {column} = ? WHERE id = ? AND {column} = ?", table::name(name));
+    let sql = format!("UPDATE {} SET {column} = ? WHERE {} = ? AND {column} = ?", table::name(name), id_of(name));
     for (id, old) in boxes {
         let place = Place { table: name, id, column };
         let Ok(plain) = place.unseal(sealer, old) else {

@@ -18,10 +18,11 @@ use crate::{
     admin::audit::Changes,
     base::{
         error::Result,
+        http_client::without_credentials,
         sealed::Place,
         secret::{Sealer, Sealing, Secret},
     },
-    tokens::dto::{Edit, last6, shown_proxy, token_hash, without_credentials},
+    tokens::dto::{Edit, last6, shown_proxy, token_hash},
 };
 
 /// Changes an account, and answers it with what changed, for the audit.

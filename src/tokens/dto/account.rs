@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use validator::Validate;
 
-use super::rules::{Rules, without_credentials};
+use super::rules::Rules;
 use crate::base::{
     error::FieldError,
-    http_client::HttpClient,
+    http_client::{HttpClient, without_credentials},
     sealed::Place,
     secret::{Sealer, Secret},
 };

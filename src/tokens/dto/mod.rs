@@ -18,6 +18,6 @@ pub use self::{
     filter::{AccountFilter, MOST, Order, Selection, Sort, State},
     import::{AccountImport, Content, ImportDefaults, ImportDone, ImportFormat, ImportResult, ImportStatus},
     reveal::{RevealToken, RevealedToken, TokenField},
-    rules::{last6, token_hash, without_credentials},
+    rules::{last6, token_hash},
     stats::{AccountStats, ExpiringAccounts},
 };

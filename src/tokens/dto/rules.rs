@@ -1,7 +1,5 @@
 //! The rules that hold for an account's fields wherever they come from: a request, a line of an import, a batch.
 
-use url::Url;
-
 use crate::base::{
     error::FieldError,
     http_client::HttpClient,
@@ -131,17 +129,6 @@ pub fn last6(token: &Secret) -> String {
     letters.iter().skip(letters.len() - shown).collect()
 }
 
-/// What may be shown of a proxy.
-#[must_use]
-pub fn without_credentials(proxy: &Secret) -> String {
-    let Some(mut url) = Url::parse(proxy.expose()).ok().filter(Url::has_host) else { return "unreadable".to_owned() };
-    // It fails for addresses without a host only.
-    let _ = url.set_username("").and_then(|()| url.set_password(None));
-    url.set_query(None);
-    url.set_fragment(None);
-    url.as_str().trim_end_matches('/').to_owned()
-}
-
 /// What a refresh token is recognised by.
 #[must_use]
 pub fn token_hash(token: &Secret) -> String {
@@ -151,19 +138,6 @@ pub fn token_hash(token: &Secret) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_proxy_is_shown_without_its_credentials_whatever_its_scheme() {
-        for (given, shown) in [
-            ("http://user:pass@proxy.example:8080", "http://proxy.example:8080"),
-            ("https://user@proxy.example/", "https://proxy.example"),
-            ("socks5://user:p%40ss@192.0.2.1:1080", "socks5://192.0.2.1:1080"),
-            ("socks5h://proxy.example:1080?token=pass", "socks5h://proxy.example:1080"),
-            ("user:pass@nowhere", "unreadable"),
-        ] {
-            assert_eq!(without_credentials(&Secret::new(given)), shown);
-        }
-    }
 
     #[test]
     fn of_a_token_never_more_than_its_last_six_characters_or_its_half_is_shown() {

@@ -18,7 +18,7 @@ use crate::{
 impl Inner {
     /// Spends the refresh token and keeps what comes of it.
     pub(super) async fn attempt(self: &Arc<Self>, attempt: Attempt) -> Outcome {
-        let renewal = self.runtime.spawn(Arc::clone(self).renew(attempt.row.id, attempt.epoch, attempt.lease_ms()));
+        let renewal = self.runtime.spawn(Arc::clone(self).renew(attempt.row.id, attempt.epoch, attempt.lease_ms));
         let outcome = self.settle(&attempt).await;
         renewal.abort();
         outcome
@@ -71,6 +71,7 @@ impl Inner {
 
     async fn exchange(&self, attempt: &Attempt, refresh_token: &Secret) -> Result<Tokens, Failed> {
         let call = Call {
+            account: attempt.row.id,
             provider: &attempt.provider,
             client_id: attempt.row.client_id.as_deref(),
             refresh_token,

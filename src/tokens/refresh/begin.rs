@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use entity::{UtcMillis, provider, refresh_event, refresh_token};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, sea_query::Expr,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, ExprTrait,
+    QueryFilter, sea_query::Expr,
 };
 use uuid::Uuid;
 
@@ -15,7 +16,8 @@ use crate::{
         sealed::Place,
         secret::{Sealer, Secret, sha256_hex},
     },
-    providers::{FailureClass, PROVIDER_PAUSED},
+    providers::{FailureClass, PROVIDER_PAUSED, Pace},
+    settings::Values,
     tokens::{
         TABLE,
         problems::{ACCOUNT_DEAD, ACCOUNT_DISABLED, RATE_LIMITED},
@@ -35,6 +37,8 @@ pub(super) struct Attempt {
     pub(super) previous: Option<Secret>,
     pub(super) proxy: Option<Secret>,
     pub(super) epoch: i64,
+    /// How long the lease is held before it has to be renewed.
+    pub(super) lease_ms: i64,
     /// An earlier call was sent and its answer never came: the refresh token may be spent.
     pub(super) uncertain: bool,
     pub(super) cause: Cause,
@@ -49,43 +53,33 @@ pub(super) enum Begun {
         version: i64,
     },
     /// Somebody else has refreshed it since it was asked for.
-    Done,
+    Settled,
     Refused(Refusal),
     Gone,
 }
 
 /// The same, as the transaction answers it: nothing is unsealed in there.
 enum Read {
-    Held { row: Box<refresh_token::Model>, provider: Box<provider::Model>, uncertain: bool },
+    Held { row: Box<refresh_token::Model>, provider: Box<provider::Model>, uncertain: bool, lease_ms: i64 },
     Elsewhere { version: i64 },
-    Done,
+    Settled,
     Refused(Refusal),
     Gone,
 }
 
-impl Attempt {
-    /// How long the lease is held before it has to be renewed.
-    pub(super) fn lease_ms(&self) -> i64 {
-        lease_ms(&self.provider)
-    }
-}
-
-fn lease_ms(provider: &provider::Model) -> i64 {
-    2 * provider.timeout_ms + SLACK_MS
-}
-
 impl Inner {
-    /// Takes the lease, reads the account under it, and writes the intent down. `seen`: the version of the account when
-    /// it was asked for; a refresh that somebody else ended since then is as good.
+    /// Takes the lease, reads the account under it, and writes the intent down. `seen`: the version at which somebody
+    /// else was found to be at it; a refresh that ended since then is as good.
     pub(super) async fn begin(&self, id: i64, cause: Cause, seen: Option<i64>) -> Result<Begun> {
         let name = Uuid::now_v7().to_string();
         let (holder, attempt, now) = (self.instance.clone(), name.clone(), self.state.clock.now());
-        let work = async move |tx: &DatabaseTransaction| read(tx, id, (cause, seen), &holder, &attempt, now).await;
-        let read = self.state.writer.write(work).await?;
-        let (row, provider, uncertain) = match read {
-            Read::Held { row, provider, uncertain } => (row, provider, uncertain),
+        let settings = self.providers.settings().get();
+        let asked = Asked { id, cause, seen, now };
+        let read = async move |tx: &DatabaseTransaction| read(tx, asked, &settings, &holder, &attempt).await;
+        let (row, provider, uncertain, lease_ms) = match self.state.writer.write(read).await? {
+            Read::Held { row, provider, uncertain, lease_ms } => (row, provider, uncertain, lease_ms),
             Read::Elsewhere { version } => return Ok(Begun::Elsewhere { version }),
-            Read::Done => return Ok(Begun::Done),
+            Read::Settled => return Ok(Begun::Settled),
             Read::Refused(refusal) => return Ok(Begun::Refused(refusal)),
             Read::Gone => return Ok(Begun::Gone),
         };
@@ -103,6 +97,7 @@ impl Inner {
             previous,
             proxy,
             epoch,
+            lease_ms,
             uncertain,
             cause,
             started,
@@ -131,28 +126,36 @@ fn open(sealer: &Sealer, id: i64, column: &str, sealed: &str) -> Result<Secret> 
     Place { table: TABLE, id, column }.unseal(sealer, sealed)
 }
 
+/// What is to be refreshed, why and when.
+#[derive(Clone, Copy)]
+struct Asked {
+    id: i64,
+    cause: Cause,
+    seen: Option<i64>,
+    now: UtcMillis,
+}
+
 async fn read(
     tx: &impl ConnectionTrait,
-    id: i64,
-    (cause, seen): (Cause, Option<i64>),
+    Asked { id, cause, seen, now }: Asked,
+    settings: &Values,
     holder: &str,
     attempt: &str,
-    now: UtcMillis,
 ) -> Result<Read> {
     let Some(before) = refresh_token::Entity::find_by_id(id).one(tx).await? else { return Ok(Read::Gone) };
     let provider = provider::Entity::find().filter(provider::Column::Name.eq(&before.provider)).one(tx).await?;
     let Some(provider) = provider else {
         return Ok(Read::Refused(Refusal::new(&PROVIDER_PAUSED, "The account's provider is not configured.")));
     };
-    let until = now.plus_millis(lease_ms(&provider));
-    if !lease(tx, id, holder, until, now).await? {
+    let lease_ms = 2 * Pace::of(&provider, settings).timeout_ms + SLACK_MS;
+    if !lease(tx, id, holder, now.plus_millis(lease_ms), now).await? {
         return Ok(Read::Elsewhere { version: before.version });
     }
     // Only now: who held the lease before may have replaced the refresh token.
     let Some(row) = refresh_token::Entity::find_by_id(id).one(tx).await? else { return Ok(Read::Gone) };
     if row.version > seen.unwrap_or(before.version) && row.state == "ok" {
         give_back(tx, row.id, row.lease_epoch).await?;
-        return Ok(Read::Done);
+        return Ok(Read::Settled);
     }
     if let Some(refusal) = refusal(&row, &provider, cause, now) {
         give_back(tx, row.id, row.lease_epoch).await?;
@@ -162,7 +165,7 @@ async fn read(
     intend(tx, &row, attempt, cause, holder, &row.refresh_token_hash, now).await?;
     let uncertain = left_open || row.state == "uncertain";
     super::fault::reached("intending");
-    Ok(Read::Held { row: Box::new(row), provider: Box::new(provider), uncertain })
+    Ok(Read::Held { row: Box::new(row), provider: Box::new(provider), uncertain, lease_ms })
 }
 
 /// The lease of one account. The database settles who gets it.

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     base::{error::Result, secret::Secret},
-    providers::{Failed, Tokens},
+    providers::{Failed, Pace, Tokens},
     sinks,
     tokens::problems::ACCOUNT_CHANGED,
 };
@@ -57,6 +57,7 @@ impl Inner {
                         self.journal.remove(&entry.attempt);
                     }
                     self.outbox.nudge();
+                    self.note_time_left(attempt, kept, answer);
                     return outcome(kept, answer);
                 }
                 Err(error) => error,
@@ -77,6 +78,13 @@ impl Inner {
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// How long the former access token still had to live.
+    fn note_time_left(&self, attempt: &Attempt, kept: Kept, answer: Answer<'_>) {
+        if let (Kept::Yes, Answer::Tokens(_), Some(ends)) = (kept, answer, attempt.row.access_expires_at) {
+            self.meters.renewed(ends, self.state.clock.now());
         }
     }
 
@@ -114,6 +122,7 @@ impl Inner {
     /// One transaction: tokens, version, event, sinks, notifications.
     pub(super) async fn commit(&self, entry: &Entry) -> Result<Kept> {
         let (state, entry, now) = (self.state.clone(), entry.clone(), self.state.clock.now());
+        let settings = self.providers.settings().get();
         let work = async move |tx: &DatabaseTransaction| {
             // Locked, so that a sink that grows slower at this moment is seen here, or sees what is written here.
             let row = refresh_token::Entity::find_by_id(entry.token_id).lock_exclusive().one(tx).await?;
@@ -135,7 +144,10 @@ impl Inner {
             let provider = provider::Entity::find().filter(provider::Column::Name.eq(&row.provider)).one(tx).await?;
             let expires_at = UtcMillis(entry.expires_at);
             let next = match entry.access_token {
-                Some(_) => provider.map(|provider| schedule::next(&provider, row.id, expires_at, delay, now)),
+                Some(_) => provider.map(|provider| {
+                    let margin_s = Pace::of(&provider, &settings).margin_s;
+                    schedule::next(&provider, margin_s, row.id, expires_at, delay, now)
+                }),
                 None => Some(schedule::after_failure(row.failure_count, 0, now)),
             };
             if !store(tx, &row, &entry, sealed, next, now).await? {

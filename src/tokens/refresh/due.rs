@@ -3,26 +3,31 @@
 use std::{collections::HashSet, time::Instant};
 
 use entity::{UtcMillis, provider, refresh_token};
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 
 use super::{Cause, Outcome, Refresher};
-use crate::base::{error::Result, job::JobContext};
+use crate::{
+    base::{error::Result, job::JobContext},
+    settings::Settings,
+};
 
 /// Most accounts picked at once.
 const STEP: u64 = 1000;
 
-/// Refreshes what is due, `concurrency` at once.
+/// Settles what lies in the journal, then refreshes what is due, as many at once as the settings say at the time. With
+/// `auto_refresh` off only a run that somebody asked for refreshes.
 ///
 /// # Errors
 /// When the database is out.
-pub async fn job(context: JobContext, refresher: Refresher, concurrency: usize) -> Result<Option<String>> {
+pub async fn job(context: JobContext, refresher: Refresher, settings: Settings) -> Result<Option<String>> {
     if let Err(error) = refresher.0.replay().await {
         log::warn!("rotated tokens wait in the journal: the database refuses them: {error}");
     }
     let keep_disabled = context.state.config.refresh.keep_disabled_fresh;
+    let goes_on = || !context.stop.is_cancelled() && (context.by_hand || settings.get().auto_refresh);
     let (mut seen, mut refreshed, mut refused) = (HashSet::new(), 0_u64, 0_u64);
-    while !context.stop.is_cancelled() {
+    while goes_on() {
         let since = Instant::now();
         let due = due(context.state.db.orm(), keep_disabled, context.state.clock.now()).await?;
         log::debug!("{} accounts due, picked in {} us", due.len(), since.elapsed().as_micros());
@@ -30,16 +35,15 @@ pub async fn job(context: JobContext, refresher: Refresher, concurrency: usize) 
         if due.is_empty() {
             break;
         }
-        let flights = stream::iter(due).map(async |id| match context.stop.is_cancelled() {
-            true => None,
-            false => Some(refresher.refresh(id, Cause::Job).await),
-        });
-        let mut flights = flights.buffer_unordered(concurrency);
-        while let Some(outcome) = flights.next().await {
-            match outcome {
+        let mut due = due.into_iter().take_while(|_| goes_on());
+        let mut flights = FuturesUnordered::new();
+        loop {
+            let places = (settings.get().refresh_concurrency as usize).saturating_sub(flights.len());
+            flights.extend(due.by_ref().take(places).map(|id| refresher.refresh(id, Cause::Job)));
+            match flights.next().await {
                 Some(Outcome::Refreshed) => refreshed += 1,
                 Some(Outcome::Refused(_)) => refused += 1,
-                None => {}
+                None => break,
             }
         }
     }

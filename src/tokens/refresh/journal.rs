@@ -102,6 +102,11 @@ impl Journal {
         Ok(())
     }
 
+    /// How many answers lie here.
+    pub(super) fn len(&self) -> Result<usize> {
+        Ok(self.files()?.len())
+    }
+
     /// The answers that lie here. What does not open stays, and is told.
     pub(super) fn read(&self, sealer: &Sealer) -> Result<Vec<Entry>> {
         let mut entries = Vec::new();

@@ -19,6 +19,7 @@ mod failure;
 mod fault;
 mod holder;
 mod journal;
+mod meters;
 mod outcome;
 mod recover;
 mod rows;
@@ -40,7 +41,7 @@ use futures_util::{
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
-use self::{begin::Begun, journal::Journal};
+use self::{begin::Begun, journal::Journal, meters::Meters};
 use super::problems::{ACCOUNT_BUSY, ACCOUNT_NOT_FOUND};
 use crate::{
     base::{
@@ -75,6 +76,7 @@ struct Inner {
     /// Name of this replica: who holds the leases.
     instance: String,
     journal: Arc<Journal>,
+    meters: Meters,
     /// Of the process, not of a worker, which may end before a flight does.
     runtime: Handle,
     running: TaskTracker,
@@ -94,8 +96,10 @@ impl Refresher {
         instance: &str,
         journal: PathBuf,
     ) -> Result<Self> {
+        let meters = Meters::register(state.metrics.registry())?;
         let refresher = Self(Arc::new(Inner {
             state,
+            meters,
             providers,
             outbox,
             instance: instance.to_owned(),
@@ -141,7 +145,9 @@ impl Refresher {
         let (inner, landing) = (Arc::clone(&self.0), Landing(Arc::clone(&self.0), place));
         let work = async move {
             let _landing = landing;
-            inner.run(id, cause).await
+            let (outcome, took) = Arc::clone(&inner).run(id, cause).await;
+            inner.meters.ended(&outcome, took);
+            outcome
         };
         let task = self.0.running.spawn_on(work, &self.0.runtime);
         let flight = async move { task.await.unwrap_or_else(|_| Refusal::internal("a refresh panicked").into()) };
@@ -161,34 +167,41 @@ impl Drop for Landing {
 }
 
 impl Inner {
-    async fn run(self: Arc<Self>, id: i64, cause: Cause) -> Outcome {
+    /// How the refresh ended, and how long it took if there was a call.
+    async fn run(self: Arc<Self>, id: i64, cause: Cause) -> (Outcome, Option<Duration>) {
         // Its new refresh token may lie in the journal: the one in the database is spent then.
         match self.replay_of(id).await {
             Ok(0) => {}
-            Ok(_) => return Outcome::Refreshed,
-            Err(error) => return Refusal::of(&error).into(),
+            Ok(_) => return (Outcome::Refreshed, None),
+            Err(error) => return (Refusal::of(&error).into(), None),
         }
-        let (since, mut seen) = (std::time::Instant::now(), None);
+        let since = std::time::Instant::now();
+        // The account's version when somebody else was first found to be at it: what comes of that is ours too.
+        let mut seen = None;
         loop {
             match self.begin(id, cause, seen).await {
                 Ok(Begun::Held(attempt)) => {
                     fault::reached("intended");
+                    let started = attempt.started;
                     let outcome = self.attempt(*attempt).await;
                     fault::reached("ended");
-                    return outcome;
+                    return (outcome, Some(started.elapsed()));
                 }
-                Ok(Begun::Refused(refusal)) => return refusal.into(),
-                Ok(Begun::Gone) => return Refusal::new(&ACCOUNT_NOT_FOUND, "There is no such account.").into(),
-                Ok(Begun::Done) => return Outcome::Refreshed,
-                Ok(Begun::Elsewhere { version }) => _ = seen.get_or_insert(version),
-                Err(error) => return Refusal::of(&error).into(),
+                Ok(Begun::Refused(refusal)) => return (refusal.into(), None),
+                Ok(Begun::Gone) => {
+                    return (Refusal::new(&ACCOUNT_NOT_FOUND, "There is no such account.").into(), None);
+                }
+                Ok(Begun::Settled) => return (Outcome::Refreshed, None),
+                Ok(Begun::Elsewhere { version }) => seen = seen.or(Some(version)),
+                Err(error) => return (Refusal::of(&error).into(), None),
             }
             if since.elapsed() > LONGEST_WAIT {
-                return Refusal::new(&ACCOUNT_BUSY, "Another replica refreshes this account.").after(5).into();
+                let busy = Refusal::new(&ACCOUNT_BUSY, "Another replica refreshes this account.").after(5);
+                return (busy.into(), None);
             }
             tokio::time::sleep(LOOK).await;
             if let Some(outcome) = self.settled_elsewhere(id, seen.unwrap_or_default()).await {
-                return outcome;
+                return (outcome, None);
             }
         }
     }

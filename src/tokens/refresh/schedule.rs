@@ -2,7 +2,7 @@
 
 use entity::{UtcMillis, provider};
 
-use crate::sinks;
+use crate::{base::spread::spread, sinks};
 
 const MINUTE: i64 = 60_000;
 const DAY: i64 = 24 * 60 * MINUTE;
@@ -31,10 +31,12 @@ pub(super) fn expiry(
 
 /// The moment of the next refresh of a token that lives from `now` to `expires_at`.
 ///
-/// The margin is a tenth of the lifetime, at least 15 minutes, the provider's own margin, and more than any linked
-/// target's `sync_delay_s`; but never more than half of the lifetime. The jitter, by the account, only makes it earlier.
+/// The margin is a tenth of the lifetime, at least 15 minutes, at least `margin_s` of the provider or the settings, and
+/// more than any linked target's `sync_delay_s`; but never more than half of the lifetime. The jitter, by the account,
+/// only makes it earlier.
 pub(super) fn next(
     provider: &provider::Model,
+    margin_s: i64,
     account_id: i64,
     expires_at: UtcMillis,
     sync_delay_s: i64,
@@ -42,21 +44,14 @@ pub(super) fn next(
 ) -> UtcMillis {
     let lifetime = (expires_at.0 - now.0).max(0);
     let delay = sinks::lead_ms(sync_delay_s);
-    let margin = (lifetime / 10).max(15 * MINUTE).max(provider.refresh_margin_s * 1000).max(delay).min(lifetime / 2);
-    let jitter = spread(account_id) % (margin / 5 + 1);
+    let margin = (lifetime / 10).max(15 * MINUTE).max(margin_s * 1000).max(delay).min(lifetime / 2);
+    // The same for the same account.
+    let jitter = (spread(account_id.cast_unsigned()) >> 1).cast_signed() % (margin / 5 + 1);
     let due = UtcMillis(expires_at.0 - margin - jitter).max(now);
     match provider.keepalive_days {
         Some(days) => due.min(UtcMillis(now.0 + days * DAY)),
         None => due,
     }
-}
-
-/// The same number for the same account, spread evenly: the finalizer of SplitMix64.
-fn spread(id: i64) -> i64 {
-    let mixed = id.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    ((mixed ^ (mixed >> 31)) >> 1).cast_signed()
 }
 
 /// When to try again after that many failures in a row: anywhere between 30 seconds and twice as long with every

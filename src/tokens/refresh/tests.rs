@@ -16,11 +16,11 @@ fn provider() -> provider::Model {
         extra_params: None,
         headers: None,
         expires_in_default: 3600,
-        refresh_margin_s: 900,
+        refresh_margin_s: None,
         keepalive_days: None,
-        timeout_ms: 20_000,
-        max_concurrency: 8,
-        min_interval_ms: 0,
+        timeout_ms: None,
+        max_concurrency: None,
+        min_interval_ms: None,
         rotates: true,
         error_map: "{}".to_owned(),
         state: "active".to_owned(),
@@ -47,7 +47,7 @@ fn a_refresh_is_due_before_the_end_by_its_margin_and_never_in_the_first_half() {
     for id in 1..2000 {
         for (lifetime, delay) in [(3600, 0), (864_000, 0), (3600, 600), (1200, 6000), (60, 0), (0, 0)] {
             let end = NOW.plus_seconds(lifetime);
-            let due = schedule::next(&provider, id, end, delay, NOW);
+            let due = schedule::next(&provider, 900, id, end, delay, NOW);
             let before = (end.0 - due.0) / 1000;
             let least = (lifetime / 10).max(900).max(if delay > 0 { delay + 60 } else { 0 }).min(lifetime / 2);
             assert!(before >= least, "{id}: {before} s before the end of {lifetime}");
@@ -58,16 +58,26 @@ fn a_refresh_is_due_before_the_end_by_its_margin_and_never_in_the_first_half() {
 }
 
 #[test]
+fn a_wider_margin_makes_it_earlier_up_to_half_of_the_lifetime() {
+    let end = NOW.plus_seconds(86_400);
+    let before = |margin_s| (end.0 - schedule::next(&provider(), margin_s, 7, end, 0, NOW).0) / 1000;
+    assert!((8640..=8640 + 8640 / 5 + 1).contains(&before(900)), "a tenth of a day is more: {}", before(900));
+    assert!((20_000..=24_001).contains(&before(20_000)), "{}", before(20_000));
+    assert!((43_200..=51_841).contains(&before(604_800)), "{}", before(604_800));
+}
+
+#[test]
 fn accounts_of_one_moment_are_spread() {
     let (provider, end) = (provider(), NOW.plus_seconds(864_000));
-    let due: std::collections::HashSet<_> = (1..1000).map(|id| schedule::next(&provider, id, end, 0, NOW)).collect();
+    let due: std::collections::HashSet<_> =
+        (1..1000).map(|id| schedule::next(&provider, 900, id, end, 0, NOW)).collect();
     assert!(due.len() > 990);
 }
 
 #[test]
 fn a_token_that_dies_of_idleness_is_used_before() {
     let provider = provider::Model { keepalive_days: Some(8), ..provider() };
-    let due = schedule::next(&provider, 7, NOW.plus_seconds(30 * 86_400), 0, NOW);
+    let due = schedule::next(&provider, 900, 7, NOW.plus_seconds(30 * 86_400), 0, NOW);
     assert_eq!(due, NOW.plus_seconds(8 * 86_400));
 }
 

@@ -4,7 +4,11 @@ use std::net::SocketAddr;
 
 use entity::UtcMillis;
 use latchkey::{
-    base::{clock::Clock, state::State},
+    base::{
+        clock::Clock,
+        metrics::Metrics,
+        state::{Shared, State},
+    },
     config::{Config, Secret},
     server,
 };
@@ -94,6 +98,25 @@ impl TestApp {
     pub async fn stop(self) {
         self.running.stop().await;
         self.database.drop().await;
+    }
+
+    /// What another replica on this database would stand on, in this process: the same but for what it counts.
+    pub fn state_of_another(&self) -> State {
+        let here = &self.state;
+        State::new(Shared {
+            config: here.config.clone(),
+            db: here.db.clone(),
+            writer: here.writer.clone(),
+            redis: here.redis.clone(),
+            clock: here.clock.clone(),
+            sealer: here.sealer.clone(),
+            passwords: here.passwords.clone(),
+            room: here.room.clone(),
+            wakeups: here.wakeups.clone(),
+            metrics: Metrics::new(here.clock.now()).expect("metrics"),
+            stopping: here.stopping.clone(),
+            closing: here.closing.clone(),
+        })
     }
 
     /// A call to be completed and sent.

@@ -105,7 +105,8 @@ impl Torture {
         let load = join_all(self.books.live.keys().map(|name| ask_on(&self.client, addr, name)));
         let ended = async { tokio::join!(load, self.kill(process, kill)).0 };
         let ended = tokio::time::timeout(Duration::from_secs(60), ended).await;
-        let seen = ended.unwrap_or_else(|_| panic!("'{}' was not reached: {}", kill.step, Process::log(&self.database)));
+        let seen =
+            ended.unwrap_or_else(|_| panic!("'{}' was not reached: {}", kill.step, Process::log(&self.database)));
         *self.kills.entry(kill.step).or_default() += 1;
         self.stub.quiesce().await;
         self.stub.forget();

@@ -1,7 +1,7 @@
 //! `rotate-data-key`, beside a server and without one, cut off and resumed.
 
 use super::*;
-use crate::kit::{GOOD, Notifiers, Receiver};
+use crate::kit::{GOOD, Notifiers, OutboundProxy, Receiver, Speaks};
 
 /// Which data keys the boxes of each column are of.
 async fn boxes(database: &Database) -> BTreeMap<(String, String), BTreeSet<i64>> {
@@ -19,7 +19,7 @@ fn columns() -> Vec<(String, String)> {
 }
 
 /// Something sealed in every column that can be; answers the account `a`.
-async fn fill(process: &Process, stub: &Provider, channels: &Notifiers) -> i64 {
+async fn fill(process: &Process, stub: &Provider, channels: &Notifiers, proxy: &OutboundProxy) -> i64 {
     connect(process, stub).await;
     let id = account(process, stub, "a").await;
     stub.always(crate::kit::provider::Act::With("id_token", json!("e30.e30.planted-id-token")));
@@ -31,6 +31,8 @@ async fn fill(process: &Process, stub: &Provider, channels: &Notifiers) -> i64 {
     process.call("POST", "/public-api/sinks").json(&sink).root().send().await.expect(201);
     let channel = json!({"name": "bark", "kind": "bark", "config": {"device_key": GOOD, "base_url": channels.url}});
     process.call("POST", "/public-api/notifications/channels").json(&channel).root().send().await.expect(201);
+    let settings = json!({"proxy_list": [proxy.url("http", "u:planted-password@")]});
+    process.call("PATCH", "/public-api/settings").json(&settings).root().send().await.expect(200);
     id
 }
 
@@ -38,7 +40,8 @@ on_each_database! {
     async fn everything_sealed_gets_the_new_key_while_the_service_runs(database: Database) {
         let (stub, channels) = (Provider::start(&Clock::System), Notifiers::start().await);
         let process = serve(&database).await;
-        let id = fill(&process, &stub, &channels).await;
+        let proxy = OutboundProxy::start_with(Speaks::Http, Some(("u", "planted-password")));
+        let id = fill(&process, &stub, &channels, &proxy).await;
         let old = data_keys(&database).await;
         let before = boxes(&database).await;
         assert_eq!(before.keys().cloned().collect::<Vec<_>>(), columns(), "a box in every sealed column, and nowhere else");
@@ -64,6 +67,7 @@ on_each_database! {
         let again = process.call("POST", TOKENS).json(&again).header("idempotency-key", "once").root().send().await;
         assert_eq!((again.status, again.header("idempotency-replayed")), (201, Some("true")), "{}", again.text());
         refresh(&process, "a").await.expect(200);
+        assert_eq!(proxy.connections(), 1);
         let sent = stub.last();
         assert_eq!(sent.headers.get("x-extra").map(String::as_str), Some("planted-header"));
         assert_eq!((sent.fields["client_secret"].as_str(), sent.fields["audience"].as_str()), ("planted-client-secret", "planted-param"));
