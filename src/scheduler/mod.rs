@@ -25,7 +25,9 @@ mod ticker;
 pub use self::{
     api::routes,
     dto::{TaskDetail, TaskView},
-    items::{Item, add as add_items, begin as begin_items, note as note_item, show as show_task, waiting as waiting_items},
+    items::{
+        Item, add as add_items, begin as begin_items, note as note_item, show as show_task, waiting as waiting_items,
+    },
     job::purge,
     tasks::{begin as begin_task, finish as finish_task},
     tick::Scheduler,

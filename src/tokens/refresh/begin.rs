@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use entity::{UtcMillis, provider, refresh_event, refresh_token};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, sea_query::Expr,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, ExprTrait,
+    QueryFilter, sea_query::Expr,
 };
 use uuid::Uuid;
 
@@ -81,7 +82,13 @@ impl Inner {
         let name = Uuid::now_v7().to_string();
         let (holder, attempt, now) = (self.instance.clone(), name.clone(), self.state.clock.now());
         let work = async move |tx: &DatabaseTransaction| read(tx, id, (cause, seen), &holder, &attempt, now).await;
-        let read = self.state.writer.write(work).await?;
+        let read = match self.state.writer.write(work).await {
+            Ok(read) => read,
+            Err(error) => {
+                self.let_go(id, name).await;
+                return Err(error);
+            }
+        };
         let (row, provider, uncertain) = match read {
             Read::Held { row, provider, uncertain } => (row, provider, uncertain),
             Read::Elsewhere { version } => return Ok(Begun::Elsewhere { version }),

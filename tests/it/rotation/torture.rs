@@ -24,8 +24,9 @@ use crate::kit::{Database, Notifiers, Process, Provider, TestApp, WHSEC, block_o
 
 const ACCOUNTS: usize = 50;
 
-fn rounds() -> usize {
-    std::env::var("ROUNDS").map_or_else(|_| round_of_kills().len(), |text| text.parse().expect("ROUNDS is a number"))
+/// How many kills, if it was said.
+fn rounds() -> Option<usize> {
+    std::env::var("ROUNDS").ok().map(|text| text.parse().expect("ROUNDS is a number"))
 }
 
 /// Some number below `most`, another one in every run.
@@ -105,7 +106,8 @@ impl Torture {
         let load = join_all(self.books.live.keys().map(|name| ask_on(&self.client, addr, name)));
         let ended = async { tokio::join!(load, self.kill(process, kill)).0 };
         let ended = tokio::time::timeout(Duration::from_secs(60), ended).await;
-        let seen = ended.unwrap_or_else(|_| panic!("'{}' was not reached: {}", kill.step, Process::log(&self.database)));
+        let seen =
+            ended.unwrap_or_else(|_| panic!("'{}' was not reached: {}", kill.step, Process::log(&self.database)));
         *self.kills.entry(kill.step).or_default() += 1;
         self.stub.quiesce().await;
         self.stub.forget();
@@ -271,15 +273,18 @@ async fn run(database: &Database, sql: &str) {
 async fn torture(database: Database, forgives: bool) {
     let (mut torture, mut process) = Torture::start(database, forgives).await;
     let all = round_of_kills();
-    for round in 0..rounds() {
-        let kill = &all[round % all.len()];
+    // In short: every step once where nothing is forgiven, and half of them where something is.
+    let half = if forgives { all.len() / 2 } else { 0 };
+    let rounds = rounds().unwrap_or(all.len() - half);
+    for round in 0..rounds {
+        let kill = &all[(round + half) % all.len()];
         let kill = if kill.in_recovery && !torture.books.some_will_recover() { &all[5] } else { kill };
         process = torture.round(process, kill).await;
         if std::env::var_os("ROUNDS").is_some() && round % 20 == 19 {
             eprintln!("round {round}: {:?}", torture.books.numbers);
         }
     }
-    torture.finish(process, rounds()).await;
+    torture.finish(process, rounds).await;
 }
 
 mod where_one_repetition_is_forgiven_no_account_dies {
