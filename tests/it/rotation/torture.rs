@@ -11,16 +11,17 @@ use std::{
 use futures_util::future::join_all;
 use latchkey::base::clock::Clock;
 use sea_orm::ConnectionTrait;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     accounts,
     books::{Books, journal},
+    callers::{Seen, ask, ask_on},
     introduce, near,
     plan::{How, Kill, round_of_kills},
     revealed,
 };
-use crate::kit::{Database, Notifiers, Process, Provider, TestApp, WHSEC, block_on, eventually, provider::Rules};
+use crate::kit::{Database, Notifiers, Process, Provider, WHSEC, block_on, eventually, provider::Rules};
 
 const ACCOUNTS: usize = 50;
 
@@ -45,14 +46,6 @@ struct Torture {
     order: PathBuf,
     made: usize,
     kills: BTreeMap<&'static str, usize>,
-}
-
-/// What a caller has seen who asks for one account again and again, until the service is gone or the account dead.
-struct Seen {
-    name: String,
-    refreshed: usize,
-    newest: Option<String>,
-    is_dead: bool,
 }
 
 impl Torture {
@@ -218,30 +211,6 @@ impl Torture {
         );
         self.database.drop().await;
     }
-}
-
-async fn ask_on(client: &reqwest::Client, addr: SocketAddr, name: &str) -> Seen {
-    let mut all = Seen { name: name.to_owned(), refreshed: 0, newest: None, is_dead: false };
-    while let Some(seen) = ask(client, addr, name).await {
-        all.refreshed += seen.refreshed;
-        all.newest = seen.newest.or(all.newest);
-        all.is_dead = seen.is_dead;
-        if all.is_dead {
-            break;
-        }
-    }
-    all
-}
-
-/// Asks for a refresh; nothing when the service is gone.
-async fn ask(client: &reqwest::Client, addr: SocketAddr, name: &str) -> Option<Seen> {
-    let call = client.post(format!("http://{addr}/public-api/refresh")).header("x-api-secret", TestApp::SECRET);
-    let answer = call.json(&json!({"biz_id": name})).send().await.ok()?;
-    let (status, body) = (answer.status().as_u16(), answer.json::<Value>().await.ok()?);
-    let newest = body["data"]["refresh_token"].as_str().map(str::to_owned);
-    let is_dead = status == 409 && body["code"] == "ACCOUNT_DEAD";
-    assert!(is_dead || (status == 200 && newest.is_some()), "{name}: {status} {body}");
-    Some(Seen { name: name.to_owned(), refreshed: usize::from(status == 200), newest, is_dead })
 }
 
 /// Has the database refuse new refresh tokens, and nothing else.
