@@ -75,8 +75,15 @@ impl Inner {
         let (holder, attempt, now) = (self.instance.clone(), name.clone(), self.state.clock.now());
         let settings = self.providers.settings().get();
         let asked = Asked { id, cause, seen, now };
-        let read = async move |tx: &DatabaseTransaction| read(tx, asked, &settings, &holder, &attempt).await;
-        let (row, provider, uncertain, lease_ms) = match self.state.writer.write(read).await? {
+        let work = async move |tx: &DatabaseTransaction| read(tx, asked, &settings, &holder, &attempt).await;
+        let read = match self.state.writer.write(work).await {
+            Ok(read) => read,
+            Err(error) => {
+                self.give_up(id, name).await;
+                return Err(error);
+            }
+        };
+        let (row, provider, uncertain, lease_ms) = match read {
             Read::Held { row, provider, uncertain, lease_ms } => (row, provider, uncertain, lease_ms),
             Read::Elsewhere { version } => return Ok(Begun::Elsewhere { version }),
             Read::Settled => return Ok(Begun::Settled),

@@ -3,7 +3,7 @@
 use entity::{refresh_event, refresh_token};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect, sea_query::Expr};
 
-use super::{Inner, commit::Kept, fault, journal::Entry};
+use super::{Inner, begin::give_back, commit::Kept, fault, journal::Entry};
 use crate::{base::error::Result, tokens::problems::ACCOUNT_BUSY};
 
 impl Inner {
@@ -47,6 +47,23 @@ impl Inner {
             self.outbox.nudge();
         }
         refused.map_or(Ok(kept), Err)
+    }
+
+    /// Gives back the lease of a beginning that failed: its commit may have gone through unconfirmed. The intent stays
+    /// open, which makes the next attempt careful. If this fails too, the lease lapses.
+    pub(super) async fn give_up(&self, id: i64, attempt: String) {
+        let work = async move |tx: &DatabaseTransaction| {
+            use refresh_event::Column;
+            let intent =
+                refresh_event::Entity::find().filter(Column::TokenId.eq(id)).filter(Column::Attempt.eq(&attempt));
+            match intent.one(tx).await?.and_then(|intent| intent.lease_epoch) {
+                Some(epoch) => give_back(tx, id, epoch).await,
+                None => Ok(()),
+            }
+        };
+        if let Err(error) = self.state.writer.write(work).await {
+            log::debug!("a lease that may have been taken is left to lapse: {error}");
+        }
     }
 
     /// Ends the leases of this replica's former life at once, and marks what it was about as uncertain. On SQLite there

@@ -2,6 +2,7 @@
 //! to stop, and there are two of it.
 
 mod books;
+mod callers;
 mod outage;
 mod plan;
 mod stopping;

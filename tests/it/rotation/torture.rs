@@ -11,21 +11,23 @@ use std::{
 use futures_util::future::join_all;
 use latchkey::base::clock::Clock;
 use sea_orm::ConnectionTrait;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     accounts,
     books::{Books, journal},
+    callers::{Seen, ask, ask_on},
     introduce, near,
     plan::{How, Kill, round_of_kills},
     revealed,
 };
-use crate::kit::{Database, Notifiers, Process, Provider, TestApp, WHSEC, block_on, eventually, provider::Rules};
+use crate::kit::{Database, Notifiers, Process, Provider, WHSEC, block_on, eventually, provider::Rules};
 
 const ACCOUNTS: usize = 50;
 
-fn rounds() -> usize {
-    std::env::var("ROUNDS").map_or_else(|_| round_of_kills().len(), |text| text.parse().expect("ROUNDS is a number"))
+/// How many kills, if it was said.
+fn rounds() -> Option<usize> {
+    std::env::var("ROUNDS").ok().map(|text| text.parse().expect("ROUNDS is a number"))
 }
 
 /// Some number below `most`, another one in every run.
@@ -44,14 +46,6 @@ struct Torture {
     order: PathBuf,
     made: usize,
     kills: BTreeMap<&'static str, usize>,
-}
-
-/// What a caller has seen who asks for one account again and again, until the service is gone or the account dead.
-struct Seen {
-    name: String,
-    refreshed: usize,
-    newest: Option<String>,
-    is_dead: bool,
 }
 
 impl Torture {
@@ -219,30 +213,6 @@ impl Torture {
     }
 }
 
-async fn ask_on(client: &reqwest::Client, addr: SocketAddr, name: &str) -> Seen {
-    let mut all = Seen { name: name.to_owned(), refreshed: 0, newest: None, is_dead: false };
-    while let Some(seen) = ask(client, addr, name).await {
-        all.refreshed += seen.refreshed;
-        all.newest = seen.newest.or(all.newest);
-        all.is_dead = seen.is_dead;
-        if all.is_dead {
-            break;
-        }
-    }
-    all
-}
-
-/// Asks for a refresh; nothing when the service is gone.
-async fn ask(client: &reqwest::Client, addr: SocketAddr, name: &str) -> Option<Seen> {
-    let call = client.post(format!("http://{addr}/public-api/refresh")).header("x-api-secret", TestApp::SECRET);
-    let answer = call.json(&json!({"biz_id": name})).send().await.ok()?;
-    let (status, body) = (answer.status().as_u16(), answer.json::<Value>().await.ok()?);
-    let newest = body["data"]["refresh_token"].as_str().map(str::to_owned);
-    let is_dead = status == 409 && body["code"] == "ACCOUNT_DEAD";
-    assert!(is_dead || (status == 200 && newest.is_some()), "{name}: {status} {body}");
-    Some(Seen { name: name.to_owned(), refreshed: usize::from(status == 200), newest, is_dead })
-}
-
 /// Has the database refuse new refresh tokens, and nothing else.
 pub async fn refuse(database: &Database) {
     let sql = match database.name {
@@ -272,15 +242,18 @@ async fn run(database: &Database, sql: &str) {
 async fn torture(database: Database, forgives: bool) {
     let (mut torture, mut process) = Torture::start(database, forgives).await;
     let all = round_of_kills();
-    for round in 0..rounds() {
-        let kill = &all[round % all.len()];
+    // In short: every step once where nothing is forgiven, and half of them where something is.
+    let half = if forgives { all.len() / 2 } else { 0 };
+    let rounds = rounds().unwrap_or(all.len() - half);
+    for round in 0..rounds {
+        let kill = &all[(round + half) % all.len()];
         let kill = if kill.in_recovery && !torture.books.some_will_recover() { &all[5] } else { kill };
         process = torture.round(process, kill).await;
         if std::env::var_os("ROUNDS").is_some() && round % 20 == 19 {
             eprintln!("round {round}: {:?}", torture.books.numbers);
         }
     }
-    torture.finish(process, rounds()).await;
+    torture.finish(process, rounds).await;
 }
 
 mod where_one_repetition_is_forgiven_no_account_dies {
