@@ -221,7 +221,7 @@ on_both_with! { near;
         told(&app, EventKind::JobFailed, "job:purge", "x", json!({"name": "purge"})).await;
         later(&app, 5_000).await;
         expect(&stubs, &[("job.failed", 1)]);
-        later(&app, 26 * MINUTE).await; // 13:58
+        later(&app, 56 * MINUTE).await; // 13:58
         expect(&stubs, &[]);
         later(&app, 3 * MINUTE).await;
         expect(&stubs, &[("token.dead", 1)]);
