@@ -196,14 +196,23 @@ fn changed(new: &Model) -> ActiveModel {
 pub(super) async fn delete(tx: &impl ConnectionTrait, actor: &Actor, id: i64, now: UtcMillis) -> Result<()> {
     let old = Entity::find_by_id(id).lock_exclusive().one(tx).await?.ok_or_else(unknown)?;
     Entity::delete_by_id(id).exec(tx).await?;
-    outbox::drop_target(tx, &target(id), "the channel was deleted", now).await?;
+    for breaks_through in [false, true] {
+        outbox::drop_target(tx, &target(id, breaks_through), "the channel was deleted", now).await?;
+    }
     let changes = json!({ "name": old.name, "kind": old.kind });
     audit::record(tx, actor, "delete", "notification_channel", id, changes, now).await
 }
 
-/// What the outbox calls the channel.
-pub(super) fn target(id: i64) -> String {
-    format!("channel:{id}")
+/// What the outbox calls the channel. What breaks through quiet hours does not queue behind what they hold up.
+pub(super) fn target(id: i64, breaks_through: bool) -> String {
+    if breaks_through { format!("channel:{id}:urgent") } else { format!("channel:{id}") }
+}
+
+/// The channel of a target, and whether its messages break through.
+pub(super) fn of_target(target: &str) -> Option<(i64, bool)> {
+    let name = target.strip_prefix("channel:")?;
+    let (id, breaks_through) = name.strip_suffix(":urgent").map_or((name, false), |id| (id, true));
+    Some((id.parse().ok()?, breaks_through))
 }
 
 /// Sends nothing more to the channel before then.

@@ -132,15 +132,16 @@ async fn hand_over(tx: &impl ConnectionTrait, event: &str, cause: &str, now: Utc
         }
         let fresh = fresh(tx, &recipient, event, &rows, now).await?;
         let Some(last) = fresh.iter().map(|row| row.id).max() else { continue };
-        let quiet = recipient.is_quiet(now, zone) && !recipient.break_through.contains(&event);
-        if quiet || recipient.is_paused(now) {
+        let breaks_through = recipient.break_through.contains(&event);
+        if (recipient.is_quiet(now, zone) && !breaks_through) || recipient.is_paused(now) {
             note(tx, recipient.row.id, &fresh, None).await?;
             continue;
         }
         if recipient.row.min_interval_s > 0 {
             note(tx, recipient.row.id, &fresh, Some(now)).await?;
         }
-        put(tx, recipient.row.id, last, &Notice::Event(Group::of(event, &fresh)), now).await?;
+        let target = channel::target(recipient.row.id, breaks_through);
+        put(tx, target, last, &Notice::Event(Group::of(event, &fresh)), now).await?;
         messages += 1;
     }
     Ok(messages)
@@ -227,15 +228,17 @@ async fn release(tx: &impl ConnectionTrait, row: &notification_channel::Model, n
             .await?;
     }
     match (Notice::summary(&rows), ids.last()) {
-        (Some(summary), Some(last)) => put(tx, row.id, *last, &summary, now).await.map(|()| 1),
+        (Some(summary), Some(last)) => {
+            put(tx, channel::target(row.id, false), *last, &summary, now).await?;
+            Ok(1)
+        }
         _ => Ok(0),
     }
 }
 
 /// Puts a message for a channel. No two of a channel have the same last event, which therefore tells them apart.
-async fn put(tx: &impl ConnectionTrait, channel: i64, last: i64, notice: &Notice, now: UtcMillis) -> Result<()> {
+async fn put(tx: &impl ConnectionTrait, target: String, last: i64, notice: &Notice, now: UtcMillis) -> Result<()> {
     let payload = serde_json::to_value(notice).map_err(Error::internal)?;
-    let target = channel::target(channel);
     let message = outbox::Message { kind: super::KIND, target, version: last, payload, supersedes: false };
     outbox::put(tx, &message, now).await
 }

@@ -13,13 +13,14 @@ use super::{
     config::Config,
     kinds::{Answer, ChannelKind, Letter, Service, Verdict, send_email},
     notice::Notice,
-    pace, quiet,
+    pace,
+    quiet::{self, QuietHours},
     template::render,
 };
 use crate::{
     base::{
         error::Result,
-        http_client::{HttpClient, Outgoing},
+        http_client::{Failure, HttpClient, Outgoing},
         secret::Secret,
         state::State,
     },
@@ -74,12 +75,26 @@ impl Notifier {
         let Ok(notice) = serde_json::from_str::<Notice>(&message.payload) else {
             return refused("the message is of another version");
         };
-        let id = message.target.strip_prefix("channel:").and_then(|id| id.parse().ok());
-        match channel::find(self.state.db.orm(), id.unwrap_or_default()).await? {
+        let (id, breaks_through) = channel::of_target(&message.target).unwrap_or_default();
+        match channel::find(self.state.db.orm(), id).await? {
             None => Ok(Delivery::obsolete("the channel is gone")),
             Some(row) if !row.enabled => Ok(Delivery::obsolete("the channel is switched off")),
-            Some(row) => self.tell(&row, &notice, &format!("msg_{}_{}", row.id, message.version)).await,
+            Some(row) => match self.quiet_s(&row).filter(|_| !breaks_through) {
+                // It was to be there before, and did not arrive.
+                Some(seconds) => Ok(Delivery::Later {
+                    error: "the channel has its quiet hours".to_owned(),
+                    retry_after_s: Some(seconds),
+                }),
+                None => self.tell(&row, &notice, &format!("msg_{}_{}", row.id, message.version)).await,
+            },
         }
+    }
+
+    /// For how many seconds nothing is told there, if these are its quiet hours.
+    fn quiet_s(&self, row: &Model) -> Option<i64> {
+        let (now, zone) = (self.state.clock.now(), self.state.config.server.timezone);
+        let hours = QuietHours::parse(row.quiet_hours.as_deref()?).ok()?;
+        hours.holds(now, zone).then(|| hours.end_after(now, zone).seconds_after(now).max(1))
     }
 
     /// Sends a notice to a channel, unless the channel has to wait. `id` is the same for every try.
@@ -136,6 +151,7 @@ impl Notifier {
                 let verdict = (service.judge)(&answer);
                 if matches!(verdict, Verdict::Refused { .. }) { answer.common().unwrap_or(verdict) } else { verdict }
             }
+            Err(failure @ Failure::NotAllowed(_)) => Verdict::Refused { why: failure.to_string() },
             Err(failure) => Verdict::Later { why: failure.to_string(), retry_after_s: None },
         }
     }
@@ -144,5 +160,34 @@ impl Notifier {
 impl Courier for Notifier {
     async fn deliver(&self, message: &Message) -> Delivery {
         self.try_deliver(message).await.unwrap_or_else(|error| Delivery::later(error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{base::scratch::on_each, notify::template::Text};
+
+    #[actix_web::test]
+    async fn the_address_is_checked_when_the_message_is_sent_too() {
+        on_each(async |state| {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            listener.set_nonblocking(true).unwrap();
+            let base = format!("http://{}", listener.local_addr().unwrap());
+            let members = json!({ "device_key": "k", "base_url": base });
+            // As if private addresses had been allowed when the channel was made.
+            let (members, fields) = (members.as_object().unwrap(), ChannelKind::Bark.fields());
+            let config = Config::check(members, fields, &HttpClient::new(true)).unwrap();
+            let text = Text { title: "t".to_owned(), body: "b".to_owned() };
+            let now = state.clock.now();
+            let letter = Letter { text: &text, notice: &Notice::Test { name: String::new(), at: now }, id: "1", now };
+            let notifier = Notifier::new(state.clone(), Language::En);
+            let verdict = notifier.call(ChannelKind::Bark.service().unwrap(), &config, &letter).await;
+            assert_eq!(verdict, Verdict::Refused { why: "the address may not be called".to_owned() });
+            assert!(listener.accept().is_err(), "nobody has connected");
+        })
+        .await;
     }
 }

@@ -42,6 +42,13 @@ impl QuietHours {
     }
 }
 
+impl QuietHours {
+    /// When they end next.
+    pub(super) fn end_after(self, now: UtcMillis, zone: Tz) -> UtcMillis {
+        next(now, zone, self.end)
+    }
+}
+
 impl fmt::Display for QuietHours {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.start.format("%H:%M"), self.end.format("%H:%M"))
@@ -50,13 +57,18 @@ impl fmt::Display for QuietHours {
 
 /// When the next day begins; where the clocks skip midnight, the first moment after it.
 pub(super) fn tomorrow(now: UtcMillis, zone: Tz) -> UtcMillis {
-    let today = now.to_datetime().with_timezone(&zone).date_naive();
-    let next = today.checked_add_days(Days::new(1)).unwrap_or(today).and_time(NaiveTime::MIN);
-    let mut begins = next;
+    next(now, zone, NaiveTime::MIN)
+}
+
+/// When the clocks show that time next; where they skip it, within half an hour after.
+fn next(now: UtcMillis, zone: Tz, time: NaiveTime) -> UtcMillis {
+    let local = now.to_datetime().with_timezone(&zone);
+    let days = u64::from(local.time() >= time);
+    let mut moment = local.date_naive().checked_add_days(Days::new(days)).unwrap_or_default().and_time(time);
     for _ in 0..5 {
-        match zone.from_local_datetime(&begins) {
+        match zone.from_local_datetime(&moment) {
             LocalResult::Single(time) | LocalResult::Ambiguous(time, _) => return time.to_utc().into(),
-            LocalResult::None => begins = begins.checked_add_signed(Duration::minutes(30)).unwrap_or(begins),
+            LocalResult::None => moment = moment.checked_add_signed(Duration::minutes(30)).unwrap_or(moment),
         }
     }
     now.plus_seconds(24 * 3600)
@@ -111,6 +123,22 @@ mod tests {
         ] {
             assert_eq!(quiet("22:00-08:00", berlin, time), expected, "{time}");
         }
+    }
+
+    #[test]
+    fn they_end_at_their_end_on_the_clock_whatever_the_night() {
+        let hours = QuietHours::parse("22:00-08:00").unwrap();
+        let berlin = chrono_tz::Europe::Berlin;
+        for (now, end) in [
+            ("2026-03-28T21:30:00Z", "2026-03-29T06:00:00Z"), // +01:00, then +02:00
+            ("2026-03-29T01:30:00Z", "2026-03-29T06:00:00Z"),
+            ("2026-10-24T20:30:00Z", "2026-10-25T07:00:00Z"),
+        ] {
+            assert_eq!(hours.end_after(at(now), berlin), at(end), "{now}");
+        }
+        // 02:30 does not exist on 29 March 2026.
+        let short = QuietHours::parse("01:00-02:30").unwrap();
+        assert_eq!(short.end_after(at("2026-03-29T00:30:00Z"), berlin), at("2026-03-29T01:00:00Z"));
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! What a sink has to know, by kind, and which of it is secret.
 
-use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeOwned, Error as _},
+};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
@@ -258,7 +261,9 @@ pub(super) fn merged(mut whole: Map<String, Value>, patch: &Map<String, Value>) 
     for (name, value) in patch {
         match value {
             Value::Null => whole.remove(name),
-            Value::Number(number) if name == "user_id" => whole.insert(name.clone(), number.to_string().into()),
+            Value::Number(number) if name == "user_id" && number.is_u64() => {
+                whole.insert(name.clone(), number.to_string().into())
+            }
             value => whole.insert(name.clone(), value.clone()),
         };
     }
@@ -285,15 +290,10 @@ pub(super) fn secret_members(kind: SinkKind, shown: &Map<String, Value>) -> Vec<
 pub(super) fn text_or_number<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> std::result::Result<Option<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Either {
-        Text(String),
-        Number(i64),
+    match Option::<Value>::deserialize(deserializer)? {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.trim().to_owned())),
+        Some(Value::Number(number)) if number.as_i64().is_some() => Ok(Some(number.to_string())),
+        Some(_) => Err(D::Error::custom("must be a text or a whole number")),
     }
-    let either = Option::<Either>::deserialize(deserializer)?;
-    Ok(either.map(|either| match either {
-        Either::Text(text) => text.trim().to_owned(),
-        Either::Number(number) => number.to_string(),
-    }))
 }

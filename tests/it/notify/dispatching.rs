@@ -208,6 +208,25 @@ on_both_with! { near;
         assert_eq!(stubs.take().len(), 0);
     }
 
+    async fn what_is_tried_again_keeps_the_quiet_hours_and_holds_up_nothing_that_breaks_through(app: TestApp) {
+        let stubs = Notifiers::start().await;
+        // In Shanghai it is 12:31.
+        hook(&app, &stubs, json!({"quiet_hours": "13:00-14:00", "break_through": ["job.failed"]})).await;
+        stubs.answer_next("503 Service Unavailable\r\nRetry-After: 1800", "");
+        dead(&app, 1, "permanent.revoked").await;
+        later(&app, 5_000).await;
+        expect(&stubs, &[("token.dead", 1)]);
+        later(&app, 31 * MINUTE).await;
+        expect(&stubs, &[]);
+        told(&app, EventKind::JobFailed, "job:purge", "x", json!({"name": "purge"})).await;
+        later(&app, 5_000).await;
+        expect(&stubs, &[("job.failed", 1)]);
+        later(&app, 56 * MINUTE).await; // 13:58
+        expect(&stubs, &[]);
+        later(&app, 3 * MINUTE).await;
+        expect(&stubs, &[("token.dead", 1)]);
+    }
+
     async fn a_channel_that_is_gone_or_off_gets_nothing_more(app: TestApp) {
         let stubs = Notifiers::start().await;
         let gone = hook(&app, &stubs, json!({"name": "gone"})).await;
