@@ -243,11 +243,11 @@ CREATE TABLE IF NOT EXISTS `provider` (
     `extra_params` LONGTEXT, -- sealed JSON object: more members of the body
     `headers` LONGTEXT, -- sealed JSON object
     `expires_in_default` BIGINT NOT NULL, -- seconds, where an answer tells no expiry
-    `refresh_margin_s` BIGINT NOT NULL,
+    `refresh_margin_s` BIGINT, -- null: as the settings say
     `keepalive_days` BIGINT, -- refresh at least that often
-    `timeout_ms` BIGINT NOT NULL,
-    `max_concurrency` BIGINT NOT NULL, -- calls at once
-    `min_interval_ms` BIGINT NOT NULL, -- between two calls
+    `timeout_ms` BIGINT, -- null: as the settings say
+    `max_concurrency` BIGINT, -- calls at once; null: as the settings say
+    `min_interval_ms` BIGINT, -- between two calls; null: as the settings say
     `rotates` TINYINT(1) NOT NULL, -- whether a refresh ends the old refresh token
     `error_map` LONGTEXT NOT NULL, -- JSON object: error code to failure class
     `state` VARCHAR(16) NOT NULL, -- active, paused
@@ -297,6 +297,7 @@ CREATE TABLE IF NOT EXISTS `refresh_token` (
     KEY `refresh_token_created` (`created_at`, `id`),
     KEY `refresh_token_expires` (`access_expires_at`, `id`),
     KEY `refresh_token_provider` (`provider`, `id`),
+    KEY `refresh_token_state` (`state`),
     KEY `refresh_token_lease` (`lease_owner`)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
 

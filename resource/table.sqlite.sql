@@ -237,11 +237,11 @@ CREATE TABLE "provider" (
     "extra_params"       TEXT, -- sealed JSON object: more members of the body
     "headers"            TEXT, -- sealed JSON object
     "expires_in_default" INTEGER NOT NULL, -- seconds, where an answer tells no expiry
-    "refresh_margin_s"   INTEGER NOT NULL,
+    "refresh_margin_s"   INTEGER, -- null: as the settings say
     "keepalive_days"     INTEGER, -- refresh at least that often
-    "timeout_ms"         INTEGER NOT NULL,
-    "max_concurrency"    INTEGER NOT NULL, -- calls at once
-    "min_interval_ms"    INTEGER NOT NULL, -- between two calls
+    "timeout_ms"         INTEGER, -- null: as the settings say
+    "max_concurrency"    INTEGER, -- calls at once; null: as the settings say
+    "min_interval_ms"    INTEGER, -- between two calls; null: as the settings say
     "rotates"            INTEGER NOT NULL, -- whether a refresh ends the old refresh token
     "error_map"          TEXT    NOT NULL, -- JSON object: error code to failure class
     "state"              TEXT    NOT NULL, -- active, paused
@@ -292,6 +292,7 @@ CREATE INDEX "refresh_token_email" ON "refresh_token" ("email", "id");
 CREATE INDEX "refresh_token_created" ON "refresh_token" ("created_at", "id");
 CREATE INDEX "refresh_token_expires" ON "refresh_token" ("access_expires_at", "id");
 CREATE INDEX "refresh_token_provider" ON "refresh_token" ("provider", "id");
+CREATE INDEX "refresh_token_state" ON "refresh_token" ("state");
 CREATE INDEX "refresh_token_lease" ON "refresh_token" ("lease_owner");
 
 -- What happened to an account.
