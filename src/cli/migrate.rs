@@ -1,12 +1,10 @@
 //! `latchkey migrate up|down|status|fresh|refresh|reset`
 
-use std::io::{IsTerminal, stdin};
-
 use clap::{Args, ValueEnum};
 use migration::Migrator;
 use serde_json::json;
 
-use super::{Failure, Global, Outcome, runtime, say, say_line};
+use super::{Failure, Global, Outcome, confirmed, runtime, say, say_line};
 use crate::{
     base::db::{ServerLock, with_migration_lock},
     config::Config,
@@ -56,7 +54,7 @@ impl Migrate {
     pub(super) fn run(&self, global: &Global) -> Outcome {
         let mut config = global.load_for_database()?;
         let command = migration::Command::from(self.command);
-        if command.destroys_data() && !self.yes && !confirmed() {
+        if command.destroys_data() && !self.yes && !confirmed("This deletes every row of Latchkey's tables.") {
             return Err(Failure::Undecided(
                 "this deletes rows of Latchkey's tables; nothing was changed. Add --yes to do it.".to_owned(),
             ));
@@ -87,14 +85,4 @@ async fn carry_out(config: &mut Config, command: migration::Command) -> Result<S
         Migrator::run(command, db).await.map_err(|error| format!("the schema cannot be changed: {error}"))
     })
     .await
-}
-
-/// Asks, where somebody can answer.
-fn confirmed() -> bool {
-    if !stdin().is_terminal() {
-        return false;
-    }
-    eprint!("This deletes every row of Latchkey's tables. Type 'yes' to go on: ");
-    let mut answer = String::new();
-    stdin().read_line(&mut answer).is_ok() && answer.trim() == "yes"
 }

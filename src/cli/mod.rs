@@ -17,7 +17,7 @@ mod tokens;
 
 use std::{
     fmt,
-    io::{Read, Write, stdout},
+    io::{IsTerminal, Read, Write, stdout},
     path::PathBuf,
     process::ExitCode,
 };
@@ -73,10 +73,10 @@ enum Command {
     /// Lists and deletes devices.
     #[command(subcommand)]
     Devices(devices::Command),
-    /// Lists providers.
+    /// Lists, pauses and resumes providers.
     #[command(subcommand)]
     Providers(providers::Command),
-    /// Imports, lists and refreshes accounts.
+    /// Imports, lists, refreshes, changes and exports accounts.
     #[command(subcommand)]
     Tokens(tokens::Command),
     /// Works on administrators.
@@ -181,6 +181,17 @@ fn read_stdin() -> Result<zeroize::Zeroizing<String>, Failure> {
     let mut text = zeroize::Zeroizing::new(String::new());
     std::io::stdin().read_to_string(&mut text).map_err(|error| format!("standard input is not readable: {error}"))?;
     Ok(zeroize::Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+/// Asks whether to go on, where somebody can answer.
+fn confirmed(what: &str) -> bool {
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        return false;
+    }
+    eprint!("{what} Type 'yes' to go on: ");
+    let mut answer = String::new();
+    stdin.read_line(&mut answer).is_ok() && answer.trim() == "yes"
 }
 
 /// An error for the operator, who may see the cause.

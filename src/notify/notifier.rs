@@ -183,7 +183,8 @@ mod tests {
             let text = Text { title: "t".to_owned(), body: "b".to_owned() };
             let now = state.clock.now();
             let letter = Letter { text: &text, notice: &Notice::Test { name: String::new(), at: now }, id: "1", now };
-            let notifier = Notifier::new(state.clone(), Language::En);
+            let settings = Settings::load(state.clone()).await.unwrap();
+            let notifier = Notifier::new(state.clone(), settings);
             let verdict = notifier.call(ChannelKind::Bark.service().unwrap(), &config, &letter).await;
             assert_eq!(verdict, Verdict::Refused { why: "the address may not be called".to_owned() });
             assert!(listener.accept().is_err(), "nobody has connected");

@@ -160,7 +160,8 @@ async fn resume(
     providers: Data<Providers>,
     req: HttpRequest,
 ) -> Result<HttpResponse> {
-    let (name, now, desk) = (name(&req)?, state.clock.now(), providers.desk());
-    let work = async move |tx: &DatabaseTransaction| provider::resume(tx, &desk, &admin, &name, now).await;
-    Ok(HttpResponse::Ok().json(state.writer.write(work).await?))
+    let (name, now) = (name(&req)?, state.clock.now());
+    let work = async move |tx: &DatabaseTransaction| provider::resume(tx, &admin, &name, now).await;
+    let row = state.writer.write(work).await?;
+    Ok(HttpResponse::Ok().json(ProviderView::of(&providers.desk(), row)?))
 }

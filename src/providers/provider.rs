@@ -195,17 +195,30 @@ pub(super) async fn change(
     Ok(new)
 }
 
+/// Stops sending anything to a provider until somebody resumes or edits it. One that is paused stays as it is.
+///
+/// # Errors
+/// 404.
+pub async fn pause_by_hand(
+    tx: &impl ConnectionTrait,
+    actor: &Actor,
+    name: &str,
+    reason: &str,
+    now: UtcMillis,
+) -> Result<()> {
+    let row = hold(tx, name).await?;
+    if pause(tx, &row, reason, now).await? {
+        let changes = json!({ "paused_reason": clipped(reason, 500) });
+        audit::record(tx, actor, "pause", "provider", name, changes, now).await?;
+    }
+    Ok(())
+}
+
 /// Takes a provider into use again.
 ///
 /// # Errors
 /// 404; 409 `PROVIDER_NOT_PAUSED`.
-pub(super) async fn resume(
-    tx: &impl ConnectionTrait,
-    desk: &Desk,
-    actor: &Actor,
-    name: &str,
-    now: UtcMillis,
-) -> Result<ProviderView> {
+pub async fn resume(tx: &impl ConnectionTrait, actor: &Actor, name: &str, now: UtcMillis) -> Result<Model> {
     let mut row = hold(tx, name).await?;
     if row.state != PAUSED {
         return Err(PROVIDER_NOT_PAUSED.error("This provider is active."));
@@ -215,7 +228,7 @@ pub(super) async fn resume(
     row.updated_at = now;
     let row = row.into_active_model().reset_all().update(tx).await?;
     audit::record(tx, actor, "resume", "provider", name, json!({ "paused_reason": reason }), now).await?;
-    ProviderView::of(desk, row)
+    Ok(row)
 }
 
 /// Deletes a provider that no account uses. Who makes an account holds its provider, so none comes in between.

@@ -76,9 +76,18 @@ impl SettingsView {
             let set = row.and_then(|row| Some((store::read(row, sealer)?.1, row.updated_at)));
             SettingView::new(entry, &entry.get(&configured), set)
         };
-        let settings: Vec<SettingView> = ENTRIES.iter().map(view).collect();
+        Self::of(ENTRIES.iter().map(view).collect())
+    }
+
+    fn of(settings: Vec<SettingView>) -> Self {
         let values = settings.iter().map(|one| (one.name.to_owned(), one.value.clone())).collect();
         Self { values, settings }
+    }
+
+    /// As they are before anybody sets or configures anything.
+    fn example() -> Self {
+        let values = Values::configured(&Config::default());
+        Self::of(ENTRIES.iter().map(|entry| SettingView::new(entry, &entry.get(&values), None)).collect())
     }
 }
 
@@ -160,7 +169,7 @@ impl PartialSchema for SettingsView {
         let object = ENTRIES.iter().fold(ObjectBuilder::new().description(Some(about)), |object, entry| {
             object.property(entry.name, entry.schema(false)).required(entry.name)
         });
-        object.property("settings", list).required("settings").into()
+        object.property("settings", list).required("settings").examples([json!(Self::example())]).into()
     }
 }
 

@@ -115,7 +115,7 @@ pub(super) async fn change(
         let new = completed(entry, given.clone(), old.as_ref())?;
         match &new {
             Some(new) => set(tx, entry, stored(entry, new, &sealing)?, now).await?,
-            None => drop(Entity::delete_by_id(entry.name).exec(tx).await?),
+            None => clear(tx, entry).await?,
         }
         if old != new {
             let shown = |given: Option<Given>| given.map(|given| given.shown());
@@ -133,6 +133,11 @@ fn completed(entry: &Entry, given: Option<Given>, old: Option<&Given>) -> Result
     let old = if let Some(Given::Proxies(old)) = old { old } else { &none };
     let completed = proxies.with_credentials_of(entry.name, old).map_err(Error::invalid)?;
     Ok(Some(Given::Proxies(completed)))
+}
+
+async fn clear(tx: &impl ConnectionTrait, entry: &Entry) -> Result<()> {
+    Entity::delete_by_id(entry.name).exec(tx).await?;
+    Ok(())
 }
 
 async fn set(tx: &impl ConnectionTrait, entry: &Entry, value: String, now: UtcMillis) -> Result<()> {

@@ -9,7 +9,7 @@ use sea_orm::{
     QuerySelect,
 };
 
-use super::account::CHUNK;
+use super::{account::CHUNK, dto::AccountEvent};
 use crate::base::{
     error::Result,
     page::{Page, PageQuery},
@@ -58,6 +58,15 @@ pub async fn list(db: &impl ConnectionTrait, token_id: i64, page: &PageQuery, co
         .all(db)
         .await?;
     Page::cut(rows, limit, total, |row| row.id)
+}
+
+/// The same as they are shown, of an account that is there.
+///
+/// # Errors
+/// 404; 422 for a bad limit or cursor.
+pub async fn of_account(db: &impl ConnectionTrait, id: i64, page: &PageQuery) -> Result<Page<AccountEvent>> {
+    super::account::require(db, id).await?;
+    Ok(list(db, id, page, false).await?.map(AccountEvent::from))
 }
 
 /// Deletes up to `most` events from `until` or before, but for those of attempts without an end, and tells how many it

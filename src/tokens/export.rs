@@ -2,17 +2,24 @@
 
 use actix_web::{Error as ActixError, web::Bytes};
 use clap::ValueEnum;
-use entity::refresh_token::{Column, Entity, Model};
+use entity::{
+    UtcMillis,
+    refresh_token::{Column, Entity, Model},
+};
 use futures_util::{Stream, stream};
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::list::condition;
 use crate::{
+    admin::{Actor, audit},
     base::{
+        db::Db,
         error::{Error, Result},
         sealed::Place,
+        secret::Sealer,
         state::State,
     },
     tokens::dto::AccountFilter,
@@ -110,10 +117,10 @@ const HEADER: [&str; 16] = [
 ];
 
 impl ExportedAccount {
-    fn new(row: Model, state: &State) -> Self {
+    fn new(row: Model, sealer: &Sealer) -> Self {
         let open = |column: &str, sealed: Option<&str>| {
             let place = Place { table: "refresh_token", id: row.id, column };
-            let opened = sealed.map(|sealed| place.unseal(&state.sealer, sealed))?;
+            let opened = sealed.map(|sealed| place.unseal(sealer, sealed))?;
             // One that does not open must not keep all others from being taken along.
             let opened = opened.inspect_err(|_| log::error!("account {}: its {column} does not open", row.id));
             opened.ok().map(|secret| secret.expose().to_owned())
@@ -178,9 +185,34 @@ fn is_formula(cell: &str) -> bool {
     cell.trim_start_matches('\'').starts_with(FORMULA)
 }
 
+/// Where accounts are read from.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The database.
+    pub db: Db,
+    /// What their tokens are unsealed with.
+    pub sealer: Sealer,
+    /// The time, for filters that ask for it.
+    pub now: UtcMillis,
+}
+
+impl From<&State> for Source {
+    fn from(state: &State) -> Self {
+        Self { db: state.db.clone(), sealer: state.sealer.clone(), now: state.clock.now() }
+    }
+}
+
+/// Writes down that accounts are taken out: to be committed before the first of them is.
+///
+/// # Errors
+/// When the database fails.
+pub async fn note_export(tx: &impl ConnectionTrait, actor: &Actor, format: ExportFormat, now: UtcMillis) -> Result<()> {
+    audit::record(tx, actor, "export", "refresh_token", "*", json!({ "format": format }), now).await
+}
+
 /// Where an export has got to.
 struct Exporting {
-    state: State,
+    source: Source,
     filter: AccountFilter,
     format: ExportFormat,
     /// The last number that was written; `None` before the beginning.
@@ -190,11 +222,11 @@ struct Exporting {
 
 /// The accounts that fit, by number.
 pub fn export(
-    state: State,
+    source: Source,
     filter: AccountFilter,
     format: ExportFormat,
 ) -> impl Stream<Item = std::result::Result<Bytes, ActixError>> {
-    let start = Exporting { state, filter, format, after: None, is_over: false };
+    let start = Exporting { source, filter, format, after: None, is_over: false };
     stream::try_unfold(start, async |mut exporting| {
         if exporting.is_over {
             return Ok(None);
@@ -208,28 +240,29 @@ impl Exporting {
     /// The next piece: with the first one the beginning, with the last one the end.
     async fn next(&mut self) -> Result<Vec<u8>> {
         let first = self.after.is_none();
-        let rows = page(self.state.db.orm(), &self.filter, self.after.unwrap_or(0), &self.state).await?;
+        let rows = page(&self.source, &self.filter, self.after.unwrap_or(0)).await?;
         self.after = Some(rows.last().map_or(i64::MAX, |row| row.id));
         self.is_over = (rows.len() as u64) < PAGE;
-        let accounts = rows.into_iter().map(|row| ExportedAccount::new(row, &self.state));
+        let accounts = rows.into_iter().map(|row| ExportedAccount::new(row, &self.source.sealer));
         match self.format {
             ExportFormat::Txt => Ok(accounts
                 .filter_map(|one| one.refresh_token)
                 .flat_map(|token| format!("{token}\n").into_bytes())
                 .collect()),
-            ExportFormat::Json => json(accounts, first, self.is_over),
+            ExportFormat::Json => list(accounts, first, self.is_over),
             ExportFormat::Csv => csv(accounts, first),
         }
     }
 }
 
-async fn page(db: &impl ConnectionTrait, filter: &AccountFilter, after: i64, state: &State) -> Result<Vec<Model>> {
-    let fitting = condition(filter, db.get_database_backend(), state.clock.now());
+async fn page(source: &Source, filter: &AccountFilter, after: i64) -> Result<Vec<Model>> {
+    let db = source.db.orm();
+    let fitting = condition(filter, db.get_database_backend(), source.now);
     let rows = Entity::find().filter(Condition::all().add(fitting).add(Column::Id.gt(after)));
     Ok(rows.order_by_asc(Column::Id).limit(PAGE).all(db).await?)
 }
 
-fn json(accounts: impl Iterator<Item = ExportedAccount>, first: bool, last: bool) -> Result<Vec<u8>> {
+fn list(accounts: impl Iterator<Item = ExportedAccount>, first: bool, last: bool) -> Result<Vec<u8>> {
     let mut piece = if first { b"[".to_vec() } else { Vec::new() };
     for (nth, account) in accounts.enumerate() {
         piece.extend_from_slice(if first && nth == 0 { b"\n" } else { b",\n" });

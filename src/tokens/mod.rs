@@ -22,21 +22,22 @@ mod serve;
 mod stats;
 
 use self::stats::STATES;
-
 /// The table of accounts, as sealed places name it.
 const TABLE: &str = "refresh_token";
 
 pub use self::{
     api::routes,
-    batch::{By, refresh as begin_refresh},
+    batch::{By, delete as delete_many, refresh as begin_refresh, update as update_many},
     dto::{
-        AccountFilter, AccountImport, AccountView, Content, ImportDefaults, ImportDone, ImportFormat, ImportStatus,
-        Order, Selection,
+        AccountDone, AccountFilter, AccountImport, AccountView, Content, Edit, ImportDefaults, ImportDone,
+        ImportFormat, ImportStatus, Order, Selection, State as AccountState,
     },
-    events::purge as purge_events,
+    events::{of_account as events_of, purge as purge_events},
+    export::{ExportFormat, Source, export, note_export},
     import::Importer,
     list::list,
     problems::{PROBLEMS, PROVIDER_FAILED},
     public::routes as public_routes,
     runner::Batches,
+    stats::stats,
 };

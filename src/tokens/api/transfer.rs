@@ -2,12 +2,11 @@
 
 use actix_web::{HttpRequest, HttpResponse, get, http::header, post, web, web::Data};
 use sea_orm::DatabaseTransaction;
-use serde_json::json;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::accounts::http;
 use crate::{
-    admin::{Actor, Allowed, Scope, audit, scope},
+    admin::{Actor, Allowed, Scope, scope},
     base::{
         error::{Error, Result},
         input::{Json, Query, Sender, read_body},
@@ -15,7 +14,7 @@ use crate::{
     },
     tokens::{
         dto::{AccountFilter, AccountImport, ImportDone},
-        export::{self, ExportFormat, ExportQuery, ExportedAccount},
+        export::{self, ExportFormat, ExportQuery, ExportedAccount, Source},
         import::Importer,
         runner::Batches,
     },
@@ -82,14 +81,11 @@ async fn take_out(
         .content_type(format.media_type())
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .insert_header((header::CONTENT_DISPOSITION, disposition))
-        .streaming(export::export(state, filter.0, format)))
+        .streaming(export::export(Source::from(&state), filter.0, format)))
 }
 
 /// That they were taken out is on record before the first of them is.
 async fn record(state: &State, actor: Actor, format: ExportFormat) -> Result<()> {
     let now = state.clock.now();
-    let work = async move |tx: &DatabaseTransaction| {
-        audit::record(tx, &actor, "export", "refresh_token", "*", json!({ "format": format }), now).await
-    };
-    state.writer.write(work).await
+    state.writer.write(async move |tx: &DatabaseTransaction| export::note_export(tx, &actor, format, now).await).await
 }

@@ -1,5 +1,6 @@
 //! Which accounts, and in which order.
 
+use clap::ValueEnum;
 use entity::refresh_token::Column;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Map, Value};
@@ -8,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::base::error::{Error, FieldError, Result};
 
 /// How an account stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = AccountState)]
 pub enum State {
