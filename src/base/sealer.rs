@@ -40,8 +40,8 @@ struct Inner {
     source: Option<config::Database>,
     /// A key that was known once stays: what was read before it was deleted may be opened after that.
     keys: RwLock<BTreeMap<i64, Key>>,
-    /// The last look in vain. Who holds it looks; the others wait for what is found.
-    looked: Mutex<Option<Instant>>,
+    /// The last look in vain, and for which key. Who holds it looks; the others wait for what is found.
+    looked: Mutex<Option<(i64, Instant)>>,
 }
 
 /// The newest data key, as a transaction found it. It must not outlive that transaction.
@@ -109,12 +109,6 @@ impl Sealer {
         self.0.keys.read().unwrap_or_else(PoisonError::into_inner).last_key_value().map(|(id, _)| *id)
     }
 
-    /// Whether this process has that key.
-    #[must_use]
-    pub fn knows(&self, id: i64) -> bool {
-        self.known(id).is_some()
-    }
-
     fn known(&self, id: i64) -> Option<Key> {
         self.0.keys.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
@@ -131,7 +125,7 @@ impl Sealer {
         if let Some(key) = self.known(id) {
             return Some(key);
         }
-        if looked.is_some_and(|at| at.elapsed() < PAUSE) {
+        if looked.is_some_and(|(other, at)| other == id && at.elapsed() < PAUSE) {
             return None;
         }
         match read_apart(source) {
@@ -141,7 +135,7 @@ impl Sealer {
             Err(error) => log::error!("the data keys cannot be read: {error}"),
         }
         let found = self.known(id);
-        *looked = found.is_none().then(Instant::now);
+        *looked = found.is_none().then(|| (id, Instant::now()));
         found
     }
 }
@@ -168,12 +162,6 @@ impl Sealing {
     /// When the random source fails.
     pub(super) fn seal(&self, purpose: &str, plain: &[u8]) -> Result<String> {
         Ok(format!("{}.{}", self.0, self.1.seal(purpose, plain)?))
-    }
-
-    /// Id of the data key.
-    #[must_use]
-    pub fn key_id(&self) -> i64 {
-        self.0
     }
 }
 
