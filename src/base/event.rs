@@ -131,19 +131,35 @@ pub struct Event {
 /// # Errors
 /// 503 when the database is out.
 pub async fn tell(tx: &impl ConnectionTrait, event: &Event, now: UtcMillis) -> Result<()> {
-    if !event.kind.is_default() && !is_wanted(tx, event.kind).await? {
-        return Ok(());
+    tell_all(tx, std::slice::from_ref(event), now).await
+}
+
+/// The same for several.
+///
+/// # Errors
+/// 503 when the database is out.
+pub async fn tell_all(tx: &impl ConnectionTrait, events: &[Event], now: UtcMillis) -> Result<()> {
+    let mut wanted: Vec<(EventKind, bool)> = Vec::new();
+    for event in events {
+        if !wanted.iter().any(|(kind, _)| *kind == event.kind) {
+            wanted.push((event.kind, event.kind.is_default() || is_wanted(tx, event.kind).await?));
+        }
     }
-    let row = ActiveModel {
-        id: NotSet,
-        event: Set(event.kind.name().to_owned()),
-        subject: Set(clipped(&event.subject, LONGEST_NAME)),
-        cause: Set(clipped(&event.cause, LONGEST_NAME)),
-        params: Set(Value::Object(kept(event.kind, &event.params)).to_string()),
-        dispatched_at: Set(None),
-        created_at: Set(now),
-    };
-    Entity::insert(row).exec_without_returning(tx).await?;
+    let told = events.iter().filter(|event| wanted.contains(&(event.kind, true)));
+    let rows: Vec<ActiveModel> = told
+        .map(|event| ActiveModel {
+            id: NotSet,
+            event: Set(event.kind.name().to_owned()),
+            subject: Set(clipped(&event.subject, LONGEST_NAME)),
+            cause: Set(clipped(&event.cause, LONGEST_NAME)),
+            params: Set(Value::Object(kept(event.kind, &event.params)).to_string()),
+            dispatched_at: Set(None),
+            created_at: Set(now),
+        })
+        .collect();
+    if !rows.is_empty() {
+        Entity::insert_many(rows).exec_without_returning(tx).await?;
+    }
     Ok(())
 }
 

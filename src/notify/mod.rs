@@ -26,7 +26,7 @@ pub use self::{
     dispatch::{dispatch, purge},
     notifier::Notifier,
 };
-pub use crate::base::event::{Event, EventKind, tell};
+pub use crate::base::event::{Event, EventKind, tell, tell_all};
 
 /// The kind of this room's messages in the outbox.
 pub const KIND: &str = "notify";

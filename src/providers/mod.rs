@@ -34,7 +34,7 @@ pub use self::{
     exchange::{Call, Providers, STOPPING},
     identity::Identity,
     pace::Pace,
-    provider::{find, hold, pause, pause_by_hand, require, require_active, resume},
+    provider::{find, hold, named, pause, pause_by_hand, require, require_active, resume},
     reply::Tokens,
     seed::seed,
 };

@@ -1,6 +1,9 @@
 //! Providers in the database. The writer of table `provider`.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use entity::{
     UtcMillis,
@@ -56,6 +59,19 @@ pub async fn find(db: &impl ConnectionTrait, name: &str) -> Result<Option<Model>
         return Ok(None);
     }
     Ok(Entity::find().filter(Column::Name.eq(name)).one(db).await?)
+}
+
+/// The providers of these names that are there.
+///
+/// # Errors
+/// When the database is out.
+pub async fn named<'a>(
+    db: &impl ConnectionTrait,
+    names: impl Iterator<Item = &'a str>,
+) -> Result<HashMap<String, Model>> {
+    let names: BTreeSet<&str> = names.collect();
+    let rows = Entity::find().filter(Column::Name.is_in(names)).all(db).await?;
+    Ok(rows.into_iter().map(|row| (row.name.clone(), row)).collect())
 }
 
 /// The same, which has to be there.

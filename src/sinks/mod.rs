@@ -30,7 +30,7 @@ pub use self::{
     api::routes,
     courier::SinkCourier,
     live::Sinks,
-    push::{KIND, lead_ms, push, widest_sync_delay},
+    push::{KIND, Links, lead_ms, links_of, push},
 };
 
 /// 404

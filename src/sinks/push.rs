@@ -1,5 +1,7 @@
 //! What is to be pushed, put into the outbox in the transaction of its cause.
 
+use std::collections::HashMap;
+
 use entity::{UtcMillis, refresh_token, sink_link, token_sink};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, RelationTrait,
@@ -14,45 +16,53 @@ use crate::{
 /// The kind of messages that [`super::SinkCourier`] brings.
 pub const KIND: &str = "sink";
 
-/// Has the account's access token pushed to every enabled sink it is linked to. To be called in the transaction that
-/// stores the token, after the account's row was written (so that a link that is made at the same moment sees the new
-/// one), and followed by a nudge of the outbox. `version` is that of the account.
+/// The enabled sinks that an account is linked to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Links {
+    /// Link and sink.
+    links: Vec<(i64, i64)>,
+    /// The longest time, in seconds, that one of these goes on with an old token; 0 when there is none.
+    pub widest_sync_delay_s: i64,
+}
+
+/// Where these accounts are pushed to. To be called in the transaction that stores their tokens, after their rows were
+/// locked (so that a link that is made at the same moment waits and sees the new one).
 ///
 /// # Errors
 /// 503 when the database is out.
-pub async fn push(tx: &impl ConnectionTrait, token_id: i64, version: i64, now: UtcMillis) -> Result<()> {
-    let links: Vec<(i64, i64)> = sink_link::Entity::find()
+pub async fn links_of(tx: &impl ConnectionTrait, tokens: impl Iterator<Item = i64>) -> Result<HashMap<i64, Links>> {
+    let rows: Vec<(i64, i64, i64, i64)> = sink_link::Entity::find()
         .select_only()
+        .column(sink_link::Column::TokenId)
         .column(sink_link::Column::Id)
         .column(sink_link::Column::SinkId)
+        .column(token_sink::Column::SyncDelayS)
         .join(JoinType::InnerJoin, sink_link::Relation::TokenSink.def())
-        .filter(sink_link::Column::TokenId.eq(token_id))
+        .filter(sink_link::Column::TokenId.is_in(tokens))
         .filter(token_sink::Column::Enabled.eq(true))
         .order_by_asc(sink_link::Column::Id)
         .into_tuple()
         .all(tx)
         .await?;
-    for (link_id, sink_id) in links {
-        outbox::put_in_lane(tx, &lane(sink_id), &message(link_id, version), now).await?;
+    let mut found: HashMap<i64, Links> = HashMap::new();
+    for (token_id, link_id, sink_id, delay) in rows {
+        let links = found.entry(token_id).or_default();
+        links.links.push((link_id, sink_id));
+        links.widest_sync_delay_s = links.widest_sync_delay_s.max(delay);
     }
-    Ok(())
+    Ok(found)
 }
 
-/// The longest time, in seconds, that a place the account is pushed to goes on with an old token; 0 when there is none.
+/// Has an account's access token pushed to where it is linked to, in the transaction that stores it; a nudge of the
+/// outbox has to follow. `version` is that of the account.
 ///
 /// # Errors
 /// 503 when the database is out.
-pub async fn widest_sync_delay(db: &impl ConnectionTrait, token_id: i64) -> Result<i64> {
-    let widest: Option<Option<i64>> = sink_link::Entity::find()
-        .select_only()
-        .column_as(token_sink::Column::SyncDelayS.max(), "widest")
-        .join(JoinType::InnerJoin, sink_link::Relation::TokenSink.def())
-        .filter(sink_link::Column::TokenId.eq(token_id))
-        .filter(token_sink::Column::Enabled.eq(true))
-        .into_tuple()
-        .one(db)
-        .await?;
-    Ok(widest.flatten().unwrap_or(0))
+pub async fn push(tx: &impl ConnectionTrait, links: &Links, version: i64, now: UtcMillis) -> Result<()> {
+    for (link_id, sink_id) in &links.links {
+        outbox::put_in_lane(tx, &lane(*sink_id), &message(*link_id, version), now).await?;
+    }
+    Ok(())
 }
 
 /// Has what a sink lacks pushed to it: everything (`all`), or what has not arrived yet.

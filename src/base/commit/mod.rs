@@ -12,9 +12,11 @@
 //!    again up to [`RETRIES`] times with jitter, then answered 503.
 //! 7. [`Writer::close`] writes what was accepted, then checkpoints.
 //!
-//! Two ways in: [`Writer::write`] for work written with sea-orm, and a [`Lane`] for hot paths that bring a whole
-//! batch to the database in their own few statements.
+//! Three ways in: [`Writer::write`] for work written with sea-orm; a [`Gather`] for much work of one kind, done by a few
+//! of sea-orm's statements together; and a [`Lane`] for the hottest paths, whose statements are written by hand for each
+//! database.
 
+mod gather;
 mod general;
 mod lane;
 #[cfg(test)]
@@ -42,7 +44,10 @@ use super::{
 };
 use crate::config;
 
-pub use self::lane::{Batch, Lane, Session};
+pub use self::{
+    gather::Gather,
+    lane::{Batch, Lane, Session},
+};
 
 /// How long a caller waits for a place in a queue.
 pub const PATIENCE: Duration = Duration::from_secs(5);

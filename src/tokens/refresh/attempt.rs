@@ -2,12 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use entity::refresh_token;
+use entity::{refresh_event, refresh_token};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::{
     Inner, Outcome, Refusal,
-    begin::{Attempt, hash, intend},
+    begin::{Attempt, hash},
+    beginning::{Asked, close_open_intents, intent},
     commit::Answer,
 };
 use crate::{
@@ -84,11 +85,12 @@ impl Inner {
 
     /// The intent to spend the previous one, and that the present one was refused for good.
     async fn intend_previous(&self, attempt: &Attempt, previous: &Secret) -> Result<()> {
-        let (row, name, cause) = (attempt.row.clone(), attempt.name.clone(), attempt.cause);
-        let (holder, spent, now) = (self.instance.clone(), hash(previous), self.state.clock.now());
+        let asked = Asked { id: attempt.row.id, cause: attempt.cause, seen: None, attempt: attempt.name.clone() };
+        let intent = intent(&attempt.row, &asked, &self.instance, &hash(previous), self.state.clock.now());
+        let row = attempt.row.clone();
         let work = async move |tx: &sea_orm::DatabaseTransaction| {
             use refresh_token::Column;
-            super::begin::close_open_intents(tx, row.id).await?;
+            close_open_intents(tx, std::iter::once(row.id)).await?;
             refresh_token::Entity::update_many()
                 .col_expr(Column::DeadHash, row.refresh_token_hash.as_str().into())
                 .col_expr(Column::State, "uncertain".into())
@@ -96,7 +98,8 @@ impl Inner {
                 .filter(Column::Version.eq(row.version))
                 .exec(tx)
                 .await?;
-            intend(tx, &row, &name, cause, &holder, &spent, now).await
+            refresh_event::Entity::insert(intent.clone()).exec_without_returning(tx).await?;
+            Ok(())
         };
         self.state.writer.write(work).await
     }

@@ -2,21 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use entity::{UtcMillis, provider, refresh_event, refresh_token};
-use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect};
-
 use super::{
     Inner, Outcome, Refusal,
     begin::{Attempt, give_back},
     fault,
     journal::Entry,
-    rows::{close, note, seal, store, tell, twin},
+    keeping::Kept,
+    rows::{End, close},
     schedule,
 };
 use crate::{
     base::{error::Result, secret::Secret},
-    providers::{Failed, Pace, Tokens},
-    sinks,
+    providers::{Failed, Tokens},
     tokens::problems::ACCOUNT_CHANGED,
 };
 
@@ -31,15 +28,6 @@ pub(super) enum Answer<'a> {
     Tokens(&'a Tokens),
     /// Another refresh token and no access token.
     Rotated(&'a Secret, &'a Failed),
-}
-
-/// What the transaction found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kept {
-    /// The account holds it.
-    Yes,
-    /// The account was given another refresh token, or is gone: the answer belongs to nobody.
-    Superseded,
 }
 
 impl Inner {
@@ -121,60 +109,15 @@ impl Inner {
 
     /// One transaction: tokens, version, event, sinks, notifications.
     pub(super) async fn commit(&self, entry: &Entry) -> Result<Kept> {
-        let (state, entry, now) = (self.state.clone(), entry.clone(), self.state.clock.now());
-        let settings = self.providers.settings().get();
-        let work = async move |tx: &DatabaseTransaction| {
-            // Locked, so that a sink that grows slower at this moment is seen here, or sees what is written here.
-            let row = refresh_token::Entity::find_by_id(entry.token_id).lock_exclusive().one(tx).await?;
-            let Some(row) = row else { return Ok(Kept::Superseded) };
-            if row.version != entry.version {
-                if is_there(tx, &entry).await? {
-                    return Ok(Kept::Yes);
-                }
-                note(tx, &row, &entry, "superseded", now).await?;
-                give_back(tx, row.id, entry.epoch).await?;
-                return Ok(Kept::Superseded);
-            }
-            let mut sealed = seal(tx, &state.sealer, &row, &entry).await?;
-            let twin = twin(tx, row.id, &sealed).await?;
-            if twin.is_some() {
-                sealed.rotated = None;
-            }
-            let delay = sinks::widest_sync_delay(tx, row.id).await?;
-            let provider = provider::Entity::find().filter(provider::Column::Name.eq(&row.provider)).one(tx).await?;
-            let expires_at = UtcMillis(entry.expires_at);
-            let next = match entry.access_token {
-                Some(_) => provider.map(|provider| {
-                    let margin_s = Pace::of(&provider, &settings).margin_s;
-                    schedule::next(&provider, margin_s, row.id, expires_at, delay, now)
-                }),
-                None => Some(schedule::after_failure(row.failure_count, 0, now)),
-            };
-            if !store(tx, &row, &entry, sealed, next, now).await? {
-                return Ok(Kept::Superseded);
-            }
-            note(tx, &row, &entry, if entry.access_token.is_some() { "succeeded" } else { "failed" }, now).await?;
-            if let Some(twin) = twin {
-                log::warn!(
-                    "account {}: the provider gave the refresh token that account {twin} has; it is kept there",
-                    row.id
-                );
-            }
-            if entry.access_token.is_some() {
-                sinks::push(tx, row.id, row.version + 1, now).await?;
-                tell(tx, &row, expires_at, state.config.server.timezone, now).await?;
-            }
-            fault::reached("storing");
-            Ok(Kept::Yes)
-        };
-        self.state.writer.write(work).await
+        self.keepings.write(entry.clone()).await
     }
 
     /// Another one stored a newer refresh token while ours was refused.
     pub(super) async fn lost(&self, attempt: &Attempt) -> Outcome {
         let (row, name, now) = (attempt.row.clone(), attempt.name.clone(), self.state.clock.now());
         let closed = self.state.writer.write(async move |tx| {
-            close(tx, &row, &name, "superseded", None, None, now).await?;
+            let end = End { token_id: row.id, attempt: &name, kind: "superseded", detail: None, duration_ms: None };
+            close(tx, &[end], now).await?;
             give_back(tx, row.id, row.lease_epoch).await
         });
         match closed.await {
@@ -182,16 +125,6 @@ impl Inner {
             Err(error) => Refusal::of(&error).into(),
         }
     }
-}
-
-/// Whether that answer was stored before: its commit went through and was not confirmed, or the journal was faster.
-async fn is_there(tx: &DatabaseTransaction, entry: &Entry) -> Result<bool> {
-    use refresh_event::Column;
-    let stored = refresh_event::Entity::find()
-        .filter(Column::TokenId.eq(entry.token_id))
-        .filter(Column::Attempt.eq(&entry.attempt))
-        .filter(Column::Kind.is_in(["succeeded", "failed"]));
-    Ok(stored.count(tx).await? > 0)
 }
 
 fn outcome(kept: Kept, answer: Answer<'_>) -> Outcome {

@@ -4,7 +4,12 @@ use entity::{UtcMillis, provider, refresh_token};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, sea_query::Expr};
 use serde_json::json;
 
-use super::{Inner, Outcome, Refusal, begin::Attempt, rows::close, schedule};
+use super::{
+    Inner, Outcome, Refusal,
+    begin::Attempt,
+    rows::{End, close},
+    schedule,
+};
 use crate::{
     base::{
         error::{BUSY, Result},
@@ -52,7 +57,9 @@ impl Inner {
         let duration = i64::try_from(attempt.started.elapsed().as_millis()).ok();
         let work = async move |tx: &DatabaseTransaction| {
             store(tx, &row, &failed, &verdict, now).await?;
-            close(tx, &row, &name, verdict.kind, Some(failed.detail.clone()), duration, now).await?;
+            let detail = Some(failed.detail.clone());
+            let end = End { token_id: row.id, attempt: &name, kind: verdict.kind, detail, duration_ms: duration };
+            close(tx, &[end], now).await?;
             tell(tx, &row, &failed, &verdict, now).await?;
             super::fault::reached("failing");
             Ok(())

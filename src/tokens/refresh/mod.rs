@@ -13,12 +13,14 @@
 
 mod attempt;
 mod begin;
+mod beginning;
 mod commit;
 mod due;
 mod failure;
 mod fault;
 mod holder;
 mod journal;
+mod keeping;
 mod meters;
 mod outcome;
 mod recover;
@@ -38,13 +40,21 @@ use futures_util::{
     FutureExt,
     future::{BoxFuture, Shared},
 };
+use sea_orm::DatabaseTransaction;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
-use self::{begin::Begun, journal::Journal, meters::Meters};
+use self::{
+    begin::Begun,
+    beginning::{Asked, Read, begin_all},
+    journal::{Entry, Journal},
+    keeping::{Kept, Means, keep_all},
+    meters::Meters,
+};
 use super::problems::{ACCOUNT_BUSY, ACCOUNT_NOT_FOUND};
 use crate::{
     base::{
+        commit::Gather,
         error::{BUSY, Result},
         state::State,
     },
@@ -77,6 +87,10 @@ struct Inner {
     instance: String,
     journal: Arc<Journal>,
     meters: Meters,
+    /// Accounts whose lease is to be taken.
+    beginnings: Gather<Asked, Read>,
+    /// Answers that are to be stored.
+    keepings: Gather<Entry, Kept>,
     /// Of the process, not of a worker, which may end before a flight does.
     runtime: Handle,
     running: TaskTracker,
@@ -97,9 +111,12 @@ impl Refresher {
         journal: PathBuf,
     ) -> Result<Self> {
         let meters = Meters::register(state.metrics.registry())?;
+        let (beginnings, keepings) = (beginnings(&state, &providers, instance), keepings(&state, &providers));
         let refresher = Self(Arc::new(Inner {
             state,
             meters,
+            beginnings,
+            keepings,
             providers,
             outbox,
             instance: instance.to_owned(),
@@ -155,6 +172,25 @@ impl Refresher {
         flights.insert(place, flight.clone());
         flight
     }
+}
+
+/// Most accounts of one transaction.
+const TOGETHER: usize = 64;
+
+fn beginnings(state: &State, providers: &Providers, holder: &str) -> Gather<Asked, Read> {
+    let (clock, settings, holder) = (state.clock.clone(), providers.settings().clone(), holder.to_owned());
+    state.writer.gather(TOGETHER, async move |tx: &DatabaseTransaction, asked: &[Asked]| {
+        begin_all(tx, &settings.get(), &holder, asked, clock.now()).await
+    })
+}
+
+fn keepings(state: &State, providers: &Providers) -> Gather<Entry, Kept> {
+    let (clock, settings) = (state.clock.clone(), providers.settings().clone());
+    let (sealer, zone) = (state.sealer.clone(), state.config.server.timezone);
+    state.writer.gather(TOGETHER, async move |tx: &DatabaseTransaction, entries: &[Entry]| {
+        let means = Means { sealer: &sealer, values: &settings.get(), zone, now: clock.now() };
+        keep_all(tx, &means, entries).await
+    })
 }
 
 /// Makes room for the next flight when this one ends, however it ends.

@@ -3,7 +3,7 @@
 use entity::{refresh_event, refresh_token};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect, sea_query::Expr};
 
-use super::{Inner, begin::give_back, commit::Kept, fault, journal::Entry};
+use super::{Inner, begin::give_back, fault, journal::Entry, keeping::Kept};
 use crate::{base::error::Result, tokens::problems::ACCOUNT_BUSY};
 
 impl Inner {

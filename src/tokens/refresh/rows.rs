@@ -1,9 +1,12 @@
 //! The rows of a refresh: boxes, account, events, notifications.
 
+use std::collections::HashMap;
+
 use chrono_tz::Tz;
 use entity::{UtcMillis, refresh_event, refresh_token};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, sea_query::Expr,
+    ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, QuerySelect,
+    sea_query::Expr,
 };
 use serde_json::json;
 
@@ -12,9 +15,9 @@ use crate::{
     base::{
         error::Result,
         sealed::Place,
-        secret::{Sealer, Secret, sha256_hex},
+        secret::{Sealer, Sealing, Secret, sha256_hex},
     },
-    notify::{self, Event, EventKind},
+    notify::{Event, EventKind},
     tokens::TABLE,
 };
 
@@ -28,18 +31,12 @@ pub(super) struct Sealed {
 
 pub(super) struct Rotated {
     refresh_token: String,
-    hash: String,
+    pub(super) hash: String,
     last6: String,
     previous: String,
 }
 
-pub(super) async fn seal(
-    tx: &DatabaseTransaction,
-    sealer: &Sealer,
-    row: &refresh_token::Model,
-    entry: &Entry,
-) -> Result<Sealed> {
-    let sealing = &sealer.sealing(tx).await?;
+pub(super) fn seal(sealing: &Sealing, sealer: &Sealer, row: &refresh_token::Model, entry: &Entry) -> Result<Sealed> {
     let place = |column| Place { table: TABLE, id: row.id, column };
     let box_of = |column, token: &String| place(column).seal(sealing, &Secret::new(token.clone()));
     let new = entry.refresh_token.as_ref().map(|token| (token, sha256_hex(token.as_bytes())));
@@ -62,16 +59,15 @@ pub(super) async fn seal(
     })
 }
 
-/// The account that has the new refresh token already: both were made of one sign-in.
-pub(super) async fn twin(tx: &DatabaseTransaction, id: i64, sealed: &Sealed) -> Result<Option<i64>> {
+/// The accounts that have these refresh tokens, by hash.
+pub(super) async fn owners(
+    tx: &DatabaseTransaction,
+    hashes: impl Iterator<Item = &str>,
+) -> Result<HashMap<String, i64>> {
     use refresh_token::Column;
-    let Some(rotated) = &sealed.rotated else { return Ok(None) };
-    let twin = refresh_token::Entity::find()
-        .filter(Column::RefreshTokenHash.eq(&rotated.hash))
-        .filter(Column::Id.ne(id))
-        .one(tx)
-        .await?;
-    Ok(twin.map(|twin| twin.id))
+    let found = refresh_token::Entity::find().select_only().column(Column::RefreshTokenHash).column(Column::Id);
+    let found: Vec<(String, i64)> = found.filter(Column::RefreshTokenHash.is_in(hashes)).into_tuple().all(tx).await?;
+    Ok(found.into_iter().collect())
 }
 
 /// Writes the row, if it still has the version that the call began with. The epoch is not asked for: who has lost the
@@ -135,69 +131,58 @@ pub(super) async fn store(
     Ok(update.exec(tx).await?.rows_affected == 1)
 }
 
-pub(super) async fn note(
-    tx: &DatabaseTransaction,
-    row: &refresh_token::Model,
-    entry: &Entry,
-    kind: &str,
-    now: UtcMillis,
-) -> Result<()> {
-    let detail = entry.used_previous.then(|| "with the previous refresh token".to_owned());
-    close(tx, row, &entry.attempt, kind, detail, Some(entry.duration_ms), now).await
+/// How an attempt ended.
+pub(super) struct End<'a> {
+    pub(super) token_id: i64,
+    pub(super) attempt: &'a str,
+    pub(super) kind: &'static str,
+    pub(super) detail: Option<String>,
+    pub(super) duration_ms: Option<i64>,
 }
 
-/// Closes the intent and writes down how the attempt ended.
-pub(super) async fn close(
-    tx: &DatabaseTransaction,
-    row: &refresh_token::Model,
-    attempt: &str,
-    kind: &str,
-    detail: Option<String>,
-    duration_ms: Option<i64>,
-    now: UtcMillis,
-) -> Result<()> {
+impl<'a> End<'a> {
+    pub(super) fn of(entry: &'a Entry, kind: &'static str) -> Self {
+        let detail = entry.used_previous.then(|| "with the previous refresh token".to_owned());
+        let duration_ms = Some(entry.duration_ms);
+        Self { token_id: entry.token_id, attempt: &entry.attempt, kind, detail, duration_ms }
+    }
+}
+
+/// Closes the intents and writes down how the attempts ended.
+pub(super) async fn close(tx: &DatabaseTransaction, ends: &[End<'_>], now: UtcMillis) -> Result<()> {
     use refresh_event::Column;
     refresh_event::Entity::update_many()
         .col_expr(Column::Open, Expr::val(None::<bool>))
-        .filter(Column::TokenId.eq(row.id))
-        .filter(Column::Attempt.eq(attempt))
+        .filter(Column::TokenId.is_in(ends.iter().map(|end| end.token_id)))
+        .filter(Column::Attempt.is_in(ends.iter().map(|end| end.attempt)))
+        .filter(Column::Open.eq(true))
         .exec(tx)
         .await?;
-    let event = refresh_event::ActiveModel {
-        token_id: Set(row.id),
-        kind: Set(kind.to_owned()),
+    let events = ends.iter().map(|end| refresh_event::ActiveModel {
+        token_id: Set(end.token_id),
+        kind: Set(end.kind.to_owned()),
         cause: Set("refresh".to_owned()),
-        attempt: Set(Some(attempt.to_owned())),
-        detail: Set(detail),
-        duration_ms: Set(duration_ms),
+        attempt: Set(Some(end.attempt.to_owned())),
+        detail: Set(end.detail.clone()),
+        duration_ms: Set(end.duration_ms),
         created_at: Set(now),
         ..Default::default()
-    };
-    refresh_event::Entity::insert(event).exec_without_returning(tx).await?;
+    });
+    refresh_event::Entity::insert_many(events).exec_without_returning(tx).await?;
     Ok(())
 }
 
-/// Who was told of a failure is told that it is over; and who wants to is told of every refresh.
-pub(super) async fn tell(
-    tx: &DatabaseTransaction,
-    row: &refresh_token::Model,
-    expires_at: UtcMillis,
-    zone: Tz,
-    now: UtcMillis,
-) -> Result<()> {
+/// What people are told of a success: who was told of a failure, that it is over; and who wants to, of every refresh.
+pub(super) fn news(row: &refresh_token::Model, expires_at: UtcMillis, zone: Tz) -> impl Iterator<Item = Event> {
     // As people read it.
     let expires_at = expires_at.to_datetime().with_timezone(&zone).format("%Y-%m-%d %H:%M").to_string();
     let recovered =
         matches!(row.state.as_str(), "dead" | "uncertain") || row.failure_count >= super::failure::TOLD_AFTER;
     let kinds = [(EventKind::TokenRecovered, recovered), (EventKind::TokenRefreshed, true)];
-    for (kind, _) in kinds.into_iter().filter(|(_, happened)| *happened) {
-        let event = Event {
-            kind,
-            subject: format!("token:{}", row.id),
-            cause: row.provider.clone(),
-            params: json!({ "name": row.label(), "provider": row.provider, "expires_at": expires_at }),
-        };
-        notify::tell(tx, &event, now).await?;
-    }
-    Ok(())
+    kinds.into_iter().filter(|(_, happened)| *happened).map(move |(kind, _)| Event {
+        kind,
+        subject: format!("token:{}", row.id),
+        cause: row.provider.clone(),
+        params: json!({ "name": row.label(), "provider": row.provider, "expires_at": expires_at }),
+    })
 }
