@@ -152,7 +152,12 @@ fn the_file_of_the_database_holds_no_secret() {
         app.halt().await;
         let mut seen = 0;
         for file in fs::read_dir(&folder).unwrap() {
-            let bytes = fs::read(file.unwrap().path()).unwrap();
+            let path = file.unwrap().path();
+            if path.is_dir() {
+                assert_eq!(fs::read_dir(&path).unwrap().count(), 0, "the journal of rotations is empty");
+                continue;
+            }
+            let bytes = fs::read(path).unwrap();
             for secret in SECRETS {
                 assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "{secret}");
             }
