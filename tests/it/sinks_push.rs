@@ -452,9 +452,12 @@ on_both_with! {
     }
 
     async fn the_widest_delay_of_an_accounts_sinks_is_known(app: TestApp) {
-        use latchkey::sinks::widest_sync_delay;
+        use latchkey::sinks::links_of;
         let account = app.vault_account("rt", None).await;
-        let widest = async || widest_sync_delay(app.state.db.orm(), account.id).await.unwrap();
+        let widest = async || {
+            let links = links_of(app.state.db.orm(), std::iter::once(account.id)).await.unwrap();
+            links.get(&account.id).map_or(0, |links| links.widest_sync_delay_s)
+        };
         assert_eq!(widest().await, 0);
         let sink = sink(&app, "one_api_http", &json!({"base_url": "https://x.example", "access_token": "t"})).await;
         link(&app, sink, &json!({"token_id": account.id, "channel_id": 12})).await;

@@ -85,7 +85,9 @@ impl TestApp {
                 ..Default::default()
             };
             change.update(tx).await?;
-            sinks::push(tx, id, row.version + 1, now).await?;
+            if let Some(links) = sinks::links_of(tx, std::iter::once(id)).await?.get(&id) {
+                sinks::push(tx, links, row.version + 1, now).await?;
+            }
             Ok(row.version + 1)
         });
         stored.await.expect("stored")
