@@ -89,7 +89,7 @@ CREATE TABLE IF NOT EXISTS `idempotency_key` (
 -- What an admin changed at run time; it outranks the configuration.
 CREATE TABLE IF NOT EXISTS `setting` (
     `name` VARCHAR(64) NOT NULL PRIMARY KEY,
-    `value` TEXT NOT NULL, -- JSON
+    `value` TEXT NOT NULL, -- sealed where it is a list of proxies, else JSON
     `updated_at` BIGINT NOT NULL
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
 

@@ -97,7 +97,7 @@ on_both_with! {
             // It may just be running on its schedule.
             assert!(matches!(task.status, 202 | 409), "{}", task.text());
         };
-        app.clock.advance_millis(30 * 24 * HOUR - 1);
+        app.clock.advance_millis(90 * 24 * HOUR - 1);
         purge().await;
         assert_eq!(deliveries(&app, sink).await.len(), 1);
         app.clock.advance_millis(2);

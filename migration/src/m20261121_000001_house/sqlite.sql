@@ -88,7 +88,7 @@ CREATE INDEX "{p}idempotency_key_created" ON "{p}idempotency_key" ("created_at")
 -- What an admin changed at run time; it outranks the configuration.
 CREATE TABLE "{p}setting" (
     "name"       TEXT    NOT NULL PRIMARY KEY,
-    "value"      TEXT    NOT NULL, -- JSON
+    "value"      TEXT    NOT NULL, -- sealed where it is a list of proxies, else JSON
     "updated_at" INTEGER NOT NULL
 ) WITHOUT ROWID;
 

@@ -1,6 +1,6 @@
 //! What is counted of refreshes, for `/metrics`. Labels are bounded: outcomes, failure classes, states.
 
-use std::time::Duration;
+use std::{sync::PoisonError, time::Duration};
 
 use entity::{UtcMillis, provider, refresh_token};
 use prometheus::{
@@ -114,7 +114,8 @@ impl Inner {
     async fn measure(&self) -> Result<()> {
         use refresh_token::{Column, Entity};
         let (db, now, meters) = (self.state.db.orm(), self.state.clock.now(), &self.meters);
-        meters.running.set(self.running.len() as f64);
+        let flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner).len();
+        meters.running.set(flights as f64);
         meters.journal.set(self.journal.len()? as f64);
         let by_state = Entity::find().select_only().column(Column::State).column_as(Column::Id.count(), "accounts");
         let by_state: Vec<(String, i64)> = by_state.group_by(Column::State).into_tuple().all(db).await?;
