@@ -307,6 +307,32 @@ on_both_vaults! {
         assert_eq!(Some(vault.stored("a").await), vault.stub.current("other"));
     }
 
+    async fn who_waits_for_an_access_token_is_answered_in_time_and_the_refresh_goes_on(vault) {
+        let id = vault.account("a").await;
+        vault.stub.hold();
+        let late = vault.get_at(json!({"biz_id": "a", "min_ttl": 60, "wait_ms": 20})).await;
+        late.problem(504, "PROVIDER_TIMEOUT");
+        vault.stub.wait_for_calls(1).await;
+        vault.stub.release();
+        eventually("it goes on", async || vault.row(id).await.version == 1).await;
+        vault.get_at(json!({"biz_id": "a", "min_ttl": 60, "wait_ms": 20})).await.expect(200);
+        assert_eq!(vault.stub.calls(), 1);
+    }
+
+    async fn an_admin_refreshes_an_account_by_its_number(vault) {
+        let id = vault.account("a").await;
+        let refresh = async || vault.app.post(&format!("/public-api/tokens/{id}/refresh"), &json!({})).root().send().await;
+        let shown = refresh().await.expect(200);
+        assert_eq!((&shown["id"], &shown["state"]), (&json!(id), &json!("ok")));
+        vault.stub.next(Act::Hang(Acting::Not));
+        assert_eq!(refresh().await.problem(504, "PROVIDER_TIMEOUT")["failure_class"], "transient.timeout");
+        refresh().await.expect(200);
+        vault.stub.next(Act::openai(401, "refresh_token_expired"));
+        refresh().await.problem(409, "ACCOUNT_DEAD");
+        refresh().await.problem(409, "ACCOUNT_DEAD");
+        assert_eq!(vault.stub.calls(), 4);
+    }
+
     async fn a_disabled_account_is_neither_refreshed_nor_served(vault) {
         let id = vault.account("a").await;
         vault.refresh("a").await.expect(200);
