@@ -19,15 +19,20 @@ use sea_orm::{
 use super::{Inner, journal::Journal};
 use crate::base::{commit::Writer, error::Result, secret::Sealer};
 
-/// How often a replica looks whether there is a newer data key.
+/// How often a replica looks after its journal.
 const LOOK: Duration = Duration::from_secs(2);
 
 impl Inner {
-    /// Follows the data keys until the service stops.
-    pub(super) async fn follow_keys(self: Arc<Self>) {
+    /// Looks after the journal until the service stops: follows the data keys, and brings what lies in it into the
+    /// database as soon as that takes it. The job does so too, but it may run on another replica.
+    pub(super) async fn look_after_the_journal(self: Arc<Self>) {
         while self.state.closing.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
             if let Err(error) = self.hold_keys().await {
                 log::warn!("whether there is a newer data key is not known: {error}");
+            } else if !self.journal.is_settled()
+                && let Err(error) = self.replay().await
+            {
+                log::warn!("rotated tokens wait in the journal: the database refuses them: {error}");
             }
         }
     }

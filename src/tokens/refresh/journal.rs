@@ -152,6 +152,11 @@ impl Journal {
         Ok(unopened)
     }
 
+    /// Whether the database holds everything.
+    pub(super) fn is_settled(&self) -> bool {
+        self.waiting().is_empty()
+    }
+
     /// Whether an answer for that account waits.
     pub(super) fn holds(&self, token_id: i64) -> bool {
         self.waiting().values().any(|id| *id == token_id)

@@ -131,7 +131,7 @@ impl Refresher {
             log::error!("rotated tokens wait in the journal: the database refuses them: {error}");
         }
         refresher.0.take_over().await?;
-        refresher.0.running.spawn(Arc::clone(&refresher.0).follow_keys());
+        refresher.0.running.spawn(Arc::clone(&refresher.0).look_after_the_journal());
         Ok(refresher)
     }
 

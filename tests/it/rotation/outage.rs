@@ -153,9 +153,23 @@ async fn it_is_found_by_whoever_asks_next(fickle: impl AsyncFnOnce(&mut Database
     assert_eq!(scene.ask().await.unwrap().status(), 503, "and nothing is sent meanwhile");
     scene.lies_in_the_journal().await;
     scene.fickle.accept(Some(&scene.process)).await;
-    eventually("it is taken from the journal", async || scene.ask().await.unwrap().status() == 200).await;
     assert_eq!(scene.stub.calls(), calls);
+    // It is taken from the journal by this call, or was just before it; the provider revokes what is sent twice.
+    eventually("it is served", async || scene.ask().await.unwrap().status() == 200).await;
     scene.serves_the_newest().await;
+    scene.close().await;
+}
+
+/// Nobody asks: the process brings it in by itself.
+async fn it_is_brought_in_when_the_database_is_back(fickle: impl AsyncFnOnce(&mut Database) -> Fickle) {
+    let mut scene = Scene::open(fickle, 1).await;
+    assert_eq!(scene.rotate().await.await.unwrap().status(), 503);
+    let calls = scene.stub.calls();
+    scene.lies_in_the_journal().await;
+    scene.fickle.accept(Some(&scene.process)).await;
+    eventually("it is taken from the journal", async || journal(&scene.database).is_empty()).await;
+    scene.serves_the_newest().await;
+    assert_eq!(scene.stub.calls(), calls);
     scene.close().await;
 }
 
@@ -197,6 +211,7 @@ macro_rules! with_each_database {
 with_each_database! {
     it_is_kept_until_the_database_is_back
     it_is_found_by_whoever_asks_next
+    it_is_brought_in_when_the_database_is_back
     it_is_found_by_the_next_start
 }
 

@@ -1,5 +1,7 @@
 //! The writer's guarantees, each shown on both databases.
 
+mod gather;
+
 use std::{
     sync::{
         Arc,
