@@ -319,7 +319,8 @@ CREATE TABLE IF NOT EXISTS `refresh_event` (
     CONSTRAINT `refresh_event_token_id_fk` FOREIGN KEY (`token_id`) REFERENCES `refresh_token` (`id`) ON DELETE CASCADE,
     KEY `refresh_event_token` (`token_id`, `id`),
     KEY `refresh_event_open` (`open`, `token_id`),
-    KEY `refresh_event_created` (`created_at`)
+    KEY `refresh_event_created` (`created_at`),
+    KEY `refresh_event_spent` (`token_hash`)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
 
 -- Where fresh access tokens are pushed.

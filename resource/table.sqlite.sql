@@ -314,6 +314,7 @@ CREATE TABLE "refresh_event" (
 CREATE INDEX "refresh_event_token" ON "refresh_event" ("token_id", "id");
 CREATE INDEX "refresh_event_open" ON "refresh_event" ("open", "token_id");
 CREATE INDEX "refresh_event_created" ON "refresh_event" ("created_at");
+CREATE INDEX "refresh_event_spent" ON "refresh_event" ("token_hash") WHERE "token_hash" IS NOT NULL;
 
 -- Where fresh access tokens are pushed.
 CREATE TABLE "token_sink" (

@@ -307,6 +307,20 @@ on_both_vaults! {
         assert_eq!(Some(vault.stored("a").await), vault.stub.current("other"));
     }
 
+    async fn a_token_that_was_spent_is_not_stored_again_as_another_account(vault) {
+        vault.account("a").await;
+        let first = vault.stub.current("a").unwrap();
+        vault.refresh("a").await.expect(200);
+        let list = json!({"format": "text", "content": format!("{first}\nrt_of_somebody_else"), "defaults": {"provider": "stub"}});
+        let done = vault.app.post("/public-api/tokens/import", &list).root().send().await.expect(200);
+        assert_eq!((&done["created"], &done["duplicate"]), (&json!(1), &json!(1)), "{done}");
+        let reason = done["results"][0]["reason"].as_str().unwrap();
+        assert!(reason.contains("'a'") && reason.contains("holds a newer one") && !reason.contains(&first), "{reason}");
+        let again = json!({"refresh_token": first, "provider": "stub"});
+        let problem = vault.app.post("/public-api/tokens", &again).root().send().await.problem(409, "TOKEN_EXISTS");
+        assert_eq!(problem["biz_id"], "a");
+    }
+
     async fn who_waits_for_an_access_token_is_answered_in_time_and_the_refresh_goes_on(vault) {
         let id = vault.account("a").await;
         vault.stub.hold();

@@ -86,7 +86,8 @@ CREATE TABLE IF NOT EXISTS `{p}refresh_event` (
     CONSTRAINT `{p}refresh_event_token_id_fk` FOREIGN KEY (`token_id`) REFERENCES `{p}refresh_token` (`id`) ON DELETE CASCADE,
     KEY `{p}refresh_event_token` (`token_id`, `id`),
     KEY `{p}refresh_event_open` (`open`, `token_id`),
-    KEY `{p}refresh_event_created` (`created_at`)
+    KEY `{p}refresh_event_created` (`created_at`),
+    KEY `{p}refresh_event_spent` (`token_hash`)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
 
 -- Where fresh access tokens are pushed.

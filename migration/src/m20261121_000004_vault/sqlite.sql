@@ -87,6 +87,7 @@ CREATE TABLE "{p}refresh_event" (
 CREATE INDEX "{p}refresh_event_token" ON "{p}refresh_event" ("token_id", "id");
 CREATE INDEX "{p}refresh_event_open" ON "{p}refresh_event" ("open", "token_id");
 CREATE INDEX "{p}refresh_event_created" ON "{p}refresh_event" ("created_at");
+CREATE INDEX "{p}refresh_event_spent" ON "{p}refresh_event" ("token_hash") WHERE "token_hash" IS NOT NULL;
 
 -- Where fresh access tokens are pushed.
 CREATE TABLE "{p}token_sink" (

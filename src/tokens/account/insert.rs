@@ -3,12 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use entity::{
-    ByteText, UtcMillis,
+    ByteText, UtcMillis, refresh_event,
     refresh_token::{ActiveModel, Column, Entity},
 };
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, SqlErr,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QuerySelect, RelationTrait, SqlErr,
 };
 
 use super::{by_row, providers, sealed};
@@ -37,6 +37,14 @@ pub enum Clash {
         /// Name of the other.
         biz_id: String,
     },
+    /// Another has used its refresh token and holds a newer one: this one is spent, and many providers revoke the newer
+    /// one too when it is sent again.
+    Spent {
+        /// Number of the other.
+        id: i64,
+        /// Name of the other.
+        biz_id: String,
+    },
     /// Its name is that of another.
     BizId {
         /// Number of the other.
@@ -55,6 +63,10 @@ impl Clash {
         match self {
             Self::Token { id, biz_id } => {
                 let detail = format!("Account {id} ('{biz_id}') has this refresh token.");
+                TOKEN_EXISTS.error(detail).with("id", *id).with("biz_id", biz_id.as_str())
+            }
+            Self::Spent { id, biz_id } => {
+                let detail = format!("Account {id} ('{biz_id}') has used this refresh token and holds a newer one.");
                 TOKEN_EXISTS.error(detail).with("id", *id).with("biz_id", biz_id.as_str())
             }
             Self::BizId { id, biz_id } => {
@@ -104,6 +116,7 @@ pub async fn insert(
 /// The accounts that are in the way.
 struct Others {
     by_hash: HashMap<String, (i64, String)>,
+    by_spent: HashMap<String, (i64, String)>,
     by_name: HashMap<String, (i64, String)>,
 }
 
@@ -122,18 +135,37 @@ impl Others {
             .await?;
         let by_hash = rows.iter().map(|(id, name, hash)| (hash.clone(), (*id, name.0.clone()))).collect();
         let by_name = rows.into_iter().map(|(id, name, _)| (name.0.clone(), (id, name.0))).collect();
-        Ok(Self { by_hash, by_name })
+        Ok(Self { by_hash, by_spent: spent(tx, hashes).await?, by_name })
     }
 
     fn clash(&self, draft: &Draft, hash: &str, known: &HashSet<String>) -> Option<Clash> {
         if let Some((id, biz_id)) = self.by_hash.get(hash) {
             return Some(Clash::Token { id: *id, biz_id: biz_id.clone() });
         }
+        if let Some((id, biz_id)) = self.by_spent.get(hash) {
+            return Some(Clash::Spent { id: *id, biz_id: biz_id.clone() });
+        }
         if let Some((id, biz_id)) = self.by_name.get(&draft.biz_id) {
             return Some(Clash::BizId { id: *id, biz_id: biz_id.clone() });
         }
         (!known.contains(&draft.provider)).then_some(Clash::Provider)
     }
+}
+
+/// The accounts that have spent these refresh tokens, as far as their events are still there.
+async fn spent(tx: &impl ConnectionTrait, hashes: &[String]) -> Result<HashMap<String, (i64, String)>> {
+    use refresh_event::Column as Event;
+    let rows: Vec<(Option<String>, i64, ByteText)> = refresh_event::Entity::find()
+        .select_only()
+        .column(Event::TokenHash)
+        .column(Column::Id)
+        .column(Column::BizId)
+        .join(JoinType::InnerJoin, refresh_event::Relation::RefreshToken.def())
+        .filter(Event::TokenHash.is_in(hashes.iter().cloned()))
+        .into_tuple()
+        .all(tx)
+        .await?;
+    Ok(rows.into_iter().filter_map(|(hash, id, biz_id)| Some((hash?, (id, biz_id.0)))).collect())
 }
 
 /// A row without its secrets: their boxes need its number.

@@ -159,6 +159,11 @@ fn settle(result: &mut ImportResult, outcome: Result<i64, Clash>) {
             result.status = ImportStatus::Duplicate;
             result.reason = Some(format!("account {id} ('{biz_id}') has the same refresh token"));
         }
+        Err(Clash::Spent { id, biz_id }) => {
+            result.status = ImportStatus::Duplicate;
+            result.reason =
+                Some(format!("account {id} ('{biz_id}') has used this refresh token and holds a newer one"));
+        }
         Err(Clash::BizId { id, .. }) => result.reason = Some(format!("account {id} has the same biz_id")),
         Err(Clash::Provider) => result.reason = Some("there is no such provider".to_owned()),
     }
