@@ -14,6 +14,12 @@ async fn hello() -> impl Responder {
     "hello"
 }
 
+/// As many bytes as an answer of `get-at` has in the measured case.
+#[get("/large")]
+async fn large() -> impl Responder {
+    "hello".repeat(500)
+}
+
 /// A rotating provider without memory: RFC 6749, section 5.1.
 #[post("/token")]
 async fn token() -> impl Responder {
@@ -30,5 +36,5 @@ async fn token() -> impl Responder {
 #[actix_web::main]
 async fn main() -> std::io::Result<()> {
     let port = std::env::args().nth(1).and_then(|port| port.parse().ok()).unwrap_or(8081);
-    HttpServer::new(|| App::new().service(hello).service(token)).bind(("127.0.0.1", port))?.run().await
+    HttpServer::new(|| App::new().service(hello).service(large).service(token)).bind(("127.0.0.1", port))?.run().await
 }
