@@ -37,9 +37,11 @@ impl Store {
                 query.query_row([key.as_str(), hash.as_str()], sqlite_parts).optional()
             })?
         } else {
-            let query = sqlx::query(AssertSqlSafe(self.read_value.as_str()));
-            let query = query.bind(key.as_str().as_bytes()).bind(hash.as_str());
-            let row = state.db.mysql_read(async |own| query.fetch_optional(own).await).await?;
+            let row = state.db.mysql_read(async |own| {
+                let query = sqlx::query(AssertSqlSafe(self.read_value.as_str()));
+                query.bind(key.as_str().as_bytes()).bind(hash.as_str()).fetch_optional(own).await
+            });
+            let row = row.await?;
             row.as_ref().map(mysql_parts).transpose()?
         };
         let (grant, stored) = parts.ok_or_else(invalid_token)?;
@@ -59,9 +61,11 @@ impl Store {
                 query.query_row([token.as_str()], sqlite_grant).optional()
             })?
         } else {
-            let query = sqlx::query(AssertSqlSafe(self.read_grant.as_str()));
-            let query = query.bind(token.as_str());
-            let row = state.db.mysql_read(async |own| query.fetch_optional(own).await).await?;
+            let row = state.db.mysql_read(async |own| {
+                let query = sqlx::query(AssertSqlSafe(self.read_grant.as_str()));
+                query.bind(token.as_str()).fetch_optional(own).await
+            });
+            let row = row.await?;
             row.as_ref().map(mysql_grant).transpose()?
         };
         match grant {

@@ -155,13 +155,16 @@ async fn find(state: &State, key: Key<'_>) -> Result<Vec<Servable>> {
             }
         });
     }
-    let query = sqlx::query(AssertSqlSafe(sql));
-    let query = match key {
-        Key::Id(id) => query.bind(id),
-        Key::BizId(text) => query.bind(text.as_bytes()),
-        Key::Email(text) => query.bind(text),
-    };
-    let rows = state.db.mysql_read(async |own| query.fetch_all(own).await).await?;
+    let rows = state.db.mysql_read(async |own| {
+        let query = sqlx::query(AssertSqlSafe(sql.as_str()));
+        let query = match key {
+            Key::Id(id) => query.bind(id),
+            Key::BizId(text) => query.bind(text.as_bytes()),
+            Key::Email(text) => query.bind(text),
+        };
+        query.fetch_all(own).await
+    });
+    let rows = rows.await?;
     Ok(rows.iter().map(of_mysql).collect::<sqlx::Result<_>>()?)
 }
 

@@ -345,6 +345,9 @@ on_both_vaults! {
         refresh().await.problem(409, "ACCOUNT_DEAD");
         refresh().await.problem(409, "ACCOUNT_DEAD");
         assert_eq!(vault.stub.calls(), 4);
+        let last = vault.app.get(&format!("/public-api/tokens/{id}/events?limit=1")).root().send().await.expect(200);
+        let last = &last["items"][0];
+        assert_eq!((&last["kind"], &last["cause"], &last["failure_class"]), (&json!("dead"), &json!("admin"), &json!("permanent.expired")));
     }
 
     async fn a_disabled_account_is_neither_refreshed_nor_served(vault) {

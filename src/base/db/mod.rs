@@ -105,11 +105,11 @@ impl Db {
         readers.read(read)
     }
 
-    /// Runs a short read on a connection to the MySQL server that belongs to this thread.
+    /// Runs a short read on a connection to the MySQL server that belongs to this thread. It may be run twice.
     ///
     /// # Errors
     /// What `read` answers; 503 when the server is out.
-    pub async fn mysql_read<T>(&self, read: impl AsyncFnOnce(&mut MySqlConnection) -> sqlx::Result<T>) -> Result<T> {
+    pub async fn mysql_read<T>(&self, read: impl AsyncFn(&mut MySqlConnection) -> sqlx::Result<T>) -> Result<T> {
         let Hot::MySql(own) = &self.hot else { return Err(Error::internal("not a MySQL database")) };
         Ok(self.readers.patience.wait(own.read(read)).await?)
     }

@@ -19,7 +19,10 @@ use sqlx::{ConnectOptions, MySqlConnection, mysql::MySqlConnectOptions};
 use tokio::{sync::Semaphore, time::timeout};
 
 use super::pool::settle;
-use crate::base::patience::{Patience, test};
+use crate::base::{
+    error::sqlx_is_outage,
+    patience::{Patience, test},
+};
 
 /// Longest time for opening a connection, and for waiting for one.
 const ACQUIRE: Duration = Duration::from_secs(5);
@@ -72,25 +75,30 @@ impl OwnConnections {
     }
 
     /// Runs `read` on one of this thread's connections. After an error, or when it is dropped half-way, the connection
-    /// is closed: what is still to come on it belongs to nobody.
-    pub(super) async fn read<T>(
-        &self,
-        read: impl AsyncFnOnce(&mut MySqlConnection) -> sqlx::Result<T>,
-    ) -> sqlx::Result<T> {
+    /// is closed: what is still to come on it belongs to nobody. One that died while nobody used it is no failure: the
+    /// read is run again on a new one.
+    pub(super) async fn read<T>(&self, read: impl AsyncFn(&mut MySqlConnection) -> sqlx::Result<T>) -> sqlx::Result<T> {
         if self.closed.load(Ordering::Acquire) {
             return Err(sqlx::Error::PoolClosed);
         }
         let shelf = self.shelf();
         let place = timeout(ACQUIRE, shelf.places.acquire()).await;
         let _place = place.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)?;
-        let (mut connection, opened) = self.take(&shelf).await?;
-        let outcome = read(&mut connection).await?;
+        let (mut connection, mut opened, was_idle) = self.take(&shelf).await?;
+        let outcome = match read(&mut connection).await {
+            Err(error) if was_idle && sqlx_is_outage(&error) => {
+                shelf.idle.borrow_mut().clear(); // they died with it
+                (connection, opened) = self.open().await?;
+                read(&mut connection).await?
+            }
+            outcome => outcome?,
+        };
         shelf.idle.borrow_mut().push(Idle { connection, opened, since: Instant::now() });
         Ok(outcome)
     }
 
-    /// The connection used last, or a new one.
-    async fn take(&self, shelf: &Shelf) -> sqlx::Result<(MySqlConnection, Instant)> {
+    /// The connection used last, or a new one; and whether it was idle.
+    async fn take(&self, shelf: &Shelf) -> sqlx::Result<(MySqlConnection, Instant, bool)> {
         loop {
             let last = shelf.idle.borrow_mut().pop();
             let Some(Idle { mut connection, opened, since }) = last else { break };
@@ -98,9 +106,14 @@ impl OwnConnections {
                 continue;
             }
             if !self.patience.doubts(since.elapsed()) || test(&mut connection).await.is_ok() {
-                return Ok((connection, opened));
+                return Ok((connection, opened, true));
             }
         }
+        let (connection, opened) = self.open().await?;
+        Ok((connection, opened, false))
+    }
+
+    async fn open(&self) -> sqlx::Result<(MySqlConnection, Instant)> {
         let opening = async {
             let mut connection = self.options.connect().await?;
             settle(&mut connection).await?;

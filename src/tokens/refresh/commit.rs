@@ -114,9 +114,12 @@ impl Inner {
 
     /// Another one stored a newer refresh token while ours was refused.
     pub(super) async fn lost(&self, attempt: &Attempt) -> Outcome {
-        let (row, name, now) = (attempt.row.clone(), attempt.name.clone(), self.state.clock.now());
+        let (row, name, cause, now) =
+            (attempt.row.clone(), attempt.name.clone(), attempt.cause, self.state.clock.now());
         let closed = self.state.writer.write(async move |tx| {
-            let end = End { token_id: row.id, attempt: &name, kind: "superseded", detail: None, duration_ms: None };
+            let (kind, cause) = ("superseded", cause.as_str());
+            let end =
+                End { token_id: row.id, attempt: &name, cause, kind, class: None, detail: None, duration_ms: None };
             close(tx, &[end], now).await?;
             give_back(tx, row.id, row.lease_epoch).await
         });

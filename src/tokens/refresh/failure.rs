@@ -53,12 +53,21 @@ impl Inner {
         let mut refusal = Refusal::failed(failed.class, failed.detail.clone(), pauses);
         let wait = verdict.retry_after.map(|until| until.seconds_after(now));
         refusal.retry_after_s = wait.or(failed.retry_after_s);
-        let (row, name, failed) = (attempt.row.clone(), attempt.name.clone(), failed.clone());
+        let (row, name, cause, failed) = (attempt.row.clone(), attempt.name.clone(), attempt.cause, failed.clone());
         let duration = i64::try_from(attempt.started.elapsed().as_millis()).ok();
         let work = async move |tx: &DatabaseTransaction| {
             store(tx, &row, &failed, &verdict, now).await?;
             let detail = Some(failed.detail.clone());
-            let end = End { token_id: row.id, attempt: &name, kind: verdict.kind, detail, duration_ms: duration };
+            let (kind, class) = (verdict.kind, Some(failed.class.as_str()));
+            let end = End {
+                token_id: row.id,
+                attempt: &name,
+                cause: cause.as_str(),
+                kind,
+                class,
+                detail,
+                duration_ms: duration,
+            };
             close(tx, &[end], now).await?;
             tell(tx, &row, &failed, &verdict, now).await?;
             super::fault::reached("failing");

@@ -135,7 +135,9 @@ pub(super) async fn store(
 pub(super) struct End<'a> {
     pub(super) token_id: i64,
     pub(super) attempt: &'a str,
+    pub(super) cause: &'a str,
     pub(super) kind: &'static str,
+    pub(super) class: Option<&'a str>,
     pub(super) detail: Option<String>,
     pub(super) duration_ms: Option<i64>,
 }
@@ -144,7 +146,16 @@ impl<'a> End<'a> {
     pub(super) fn of(entry: &'a Entry, kind: &'static str) -> Self {
         let detail = entry.used_previous.then(|| "with the previous refresh token".to_owned());
         let duration_ms = Some(entry.duration_ms);
-        Self { token_id: entry.token_id, attempt: &entry.attempt, kind, detail, duration_ms }
+        let class = entry.failure.as_ref().map(|(class, _)| class.as_str());
+        Self {
+            token_id: entry.token_id,
+            attempt: &entry.attempt,
+            cause: &entry.cause,
+            kind,
+            class,
+            detail,
+            duration_ms,
+        }
     }
 }
 
@@ -161,7 +172,8 @@ pub(super) async fn close(tx: &DatabaseTransaction, ends: &[End<'_>], now: UtcMi
     let events = ends.iter().map(|end| refresh_event::ActiveModel {
         token_id: Set(end.token_id),
         kind: Set(end.kind.to_owned()),
-        cause: Set("refresh".to_owned()),
+        cause: Set(end.cause.to_owned()),
+        failure_class: Set(end.class.map(str::to_owned)),
         attempt: Set(Some(end.attempt.to_owned())),
         detail: Set(end.detail.clone()),
         duration_ms: Set(end.duration_ms),
