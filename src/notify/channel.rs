@@ -11,7 +11,7 @@ use sea_orm::{
     SqlErr,
     sea_query::Expr,
 };
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::{
     CHANNEL_NAME_TAKEN,
@@ -25,7 +25,7 @@ use crate::{
         audit::{self, Changes},
     },
     base::{
-        error::{Error, NOT_FOUND, Result},
+        error::{Error, FieldError, NOT_FOUND, Result},
         event::EventKind,
         http_client::HttpClient,
         page::{Page, PageQuery},
@@ -147,6 +147,9 @@ pub(super) async fn change(
         Some(patch) => Config::check(&old_config.merged(patch), kind.fields(), http).map_err(Error::invalid)?,
         None => old_config.clone(),
     };
+    if let Some(patch) = &change.config {
+        forbid_redirection(kind, &old_config, &new_config, patch)?;
+    }
     let members = old_config.changed(&new_config);
     let mut new = change.applied_to(&old);
     if !members.is_empty() {
@@ -171,6 +174,19 @@ pub(super) async fn change(
     let changes = changes.field("config", &Vec::new(), &members);
     audit::record(tx, actor, "update", "notification_channel", id, changes, now).await?;
     Ok(new)
+}
+
+/// A secret that was entered for one place is not sent to another one because somebody edits the address.
+fn forbid_redirection(kind: ChannelKind, old: &Config, new: &Config, given: &Map<String, Value>) -> Result<()> {
+    let Some(moved) = ["base_url", "host"].into_iter().find(|name| old.text(name) != new.text(name)) else {
+        return Ok(());
+    };
+    let kept = kind.fields().iter().filter(|field| field.is_for_the_service() && old.has(field.name));
+    let kept = kept.filter(|field| !given.contains_key(field.name));
+    let message = || format!("must be given anew when {moved} changes");
+    let wrong: Vec<FieldError> =
+        kept.map(|field| FieldError::new(format!("config.{}", field.name), "required", message())).collect();
+    if wrong.is_empty() { Ok(()) } else { Err(Error::invalid(wrong)) }
 }
 
 fn changed(new: &Model) -> ActiveModel {

@@ -66,6 +66,11 @@ impl Field {
         Self { required: true, ..self }
     }
 
+    /// Whether it is sent to the service itself and nobody else may learn it.
+    pub(super) fn is_for_the_service(&self) -> bool {
+        self.secret && self.name != PROXY.name
+    }
+
     /// The value as it is kept, or what is wrong with it.
     fn check(&self, value: &Value, http: &HttpClient) -> Result<Value, (&'static str, String)> {
         let wrong = |code: &'static str, message: &str| Err((code, message.to_owned()));
@@ -222,6 +227,11 @@ impl Config {
     pub(super) fn shown(&self, fields: &[&'static Field]) -> Map<String, Value> {
         let shown = |field: &&&'static Field| Some((field.name.to_owned(), field.shown(self.0.get(field.name)?)));
         fields.iter().filter_map(|field| shown(&field)).collect()
+    }
+
+    /// Whether a member is set.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
     }
 
     /// The names of the members that differ.

@@ -144,6 +144,8 @@ on_both! {
             (json!({"name": ""}), "name length"),
             (json!({"config": {"device_key": null}}), "config.device_key required"),
             (json!({"config": {"base_url": "http://[::1]/"}}), "config.base_url format"),
+            // Else whoever may edit channels could have the key sent to himself.
+            (json!({"config": {"base_url": "https://bark.example"}}), "config.device_key required"),
             (json!({"quiet_hours": "08:00-08:00"}), "quiet_hours format"),
             (json!({"min_interval_s": -1}), "min_interval_s range"),
         ] {
