@@ -4,6 +4,7 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{Mutex, PoisonError},
 };
 
 use sea_orm::{ConnectionTrait, Database as Orm, DatabaseConnection};
@@ -25,7 +26,12 @@ impl Mariadb {
         let mut server = Self { port, folder: folder.to_owned(), child: None };
         let mut install = Command::new("mariadb-install-db");
         install.args(["--auth-root-authentication-method=normal", "--skip-test-db"]);
-        let installed = server.with_data(install).output().expect("mariadb-install-db: see tests/setup.sh");
+        // One at a time: several at once were seen to fail.
+        let installed = {
+            static INSTALLING: Mutex<()> = Mutex::new(());
+            let _installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
+            server.with_data(install).output().expect("mariadb-install-db: see tests/setup.sh")
+        };
         assert!(installed.status.success(), "{installed:?}");
         server.again().await;
         let database = server.connect("mysql").await;
